@@ -1,0 +1,146 @@
+"""From a django-mcp-server toolset to the tools that `protocol.py` serves.
+
+django-mcp-server registers a toolset's methods and derives a schema and an argument model from their type hints. Here
+each gets what that registration has no words for (a title, annotations, a scope, a strict schema) and becomes a Tool.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any, TypeVar
+
+import pydantic
+from mcp.server.fastmcp.tools import Tool as RegisteredTool
+from mcp.types import ToolAnnotations
+from mcp_server import MCPToolset
+from pydantic_core import to_json
+
+from mcp_tools import replies
+from mcp_tools.protocol import JSON, Tool, ToolResult
+from todoproj.logs import current_request_id
+from todoproj.users.models import Scope
+from todoproj.users.principals import Principal
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """What a tool says of itself beyond its signature."""
+
+    title: str
+    scope: Scope
+    annotations: ToolAnnotations
+
+
+def tool(
+    *, title: str, scope: Scope, read_only: bool = False, destructive: bool, idempotent: bool
+) -> Callable[[Method], Method]:
+    """Declare a method of a toolset: its title, the scope it takes, and what it does to the list.
+
+    destructive: what was there before is lost. idempotent: doing it twice is as good as once.
+    """
+    annotations = ToolAnnotations(
+        readOnlyHint=read_only, destructiveHint=destructive, idempotentHint=idempotent, openWorldHint=False
+    )
+
+    def declare(method: Method) -> Method:
+        method.declaration = Declaration(title, scope, annotations)  # type: ignore[attr-defined]
+        return method
+
+    return declare
+
+
+def tools_of(toolset: type[MCPToolset]) -> list[Tool]:
+    """The toolset's declared methods as tools, in the order in which they are written.
+
+    django-mcp-server must have registered them, which it does once all applications are loaded.
+    """
+    methods = {name: method for name, method in vars(toolset).items() if hasattr(method, "declaration")}
+    registered = {tool.name: tool for tool in toolset.mcp_server._tool_manager.list_tools()}
+    return [_tool(toolset, method, registered[name]) for name, method in methods.items()]
+
+
+def _tool(toolset: type[MCPToolset], method: Any, registered: RegisteredTool) -> Tool:
+    declaration: Declaration = method.declaration
+    registered.title = declaration.title
+    registered.annotations = declaration.annotations
+    model = _strict(registered.fn_metadata.arg_model)
+    registered.fn_metadata.arg_model = model
+    registered.parameters = schema = _input_schema(model)
+    definition = {
+        "name": registered.name,
+        "title": declaration.title,
+        "description": registered.description,
+        "inputSchema": schema,
+        "outputSchema": registered.output_schema,
+        "annotations": declaration.annotations.model_dump(exclude_none=True),
+    }
+
+    def run(arguments: dict[str, JSON], principal: Principal) -> ToolResult:
+        started = perf_counter()
+        missing_scope = None if declaration.scope in principal.scopes else declaration.scope.value
+        if missing_scope:
+            reply = replies.error(403, f"The token lacks the scope {missing_scope}. Use one that has it.")
+        else:
+            reply = _call(toolset, method, model, schema, arguments, principal)
+        user_id = arguments.get("user_id")
+        logger.info(
+            "tool call",
+            extra={
+                "tool": registered.name,
+                "principal": principal.user_id,
+                "credential": principal.credential,
+                "user": principal.user_id if user_id is None else str(user_id)[:255],
+                "outcome": reply.data["error_code"] if reply.status == "error" else "success",
+                "milliseconds": round((perf_counter() - started) * 1000, 2),
+            },
+        )
+        return ToolResult(to_json(reply), reply.status == "error", missing_scope)
+
+    return Tool(registered.name, definition, run)
+
+
+def _call(
+    toolset: type[MCPToolset],
+    method: Callable[..., replies.Reply[Any]],
+    model: type[pydantic.BaseModel],
+    schema: dict[str, Any],
+    arguments: dict[str, JSON],
+    principal: Principal,
+) -> replies.Reply[Any]:
+    try:
+        # Agents send null for what they leave out.
+        given = model.model_validate({name: value for name, value in arguments.items() if value is not None})
+        return method(toolset(context=principal), **dict(given))
+    except Exception as fault:
+        reply = replies.refusal(fault, schema)
+        if reply is None:
+            logger.exception("tool failed")
+            reply = replies.error(500, f"Something went wrong here. Try again, or report {current_request_id()}.")
+        return reply
+
+
+def _strict(model: type[pydantic.BaseModel]) -> type[pydantic.BaseModel]:
+    """The same arguments, with any other refused."""
+    return type(model.__name__, (model,), {"__module__": __name__, "model_config": pydantic.ConfigDict(extra="forbid")})
+
+
+def _input_schema(model: type[pydantic.BaseModel]) -> dict[str, Any]:
+    """The arguments' JSON schema, as plain as agents need it: one scalar type each, and no title that only repeats."""
+    generated = model.model_json_schema()
+    properties = {}
+    for name, schema in generated["properties"].items():
+        del schema["title"]
+        # `X | None = None` is how Python spells an argument that may be left out: to a client it is an X.
+        if union := schema.pop("anyOf", None):
+            (scalar,) = [option for option in union if option != {"type": "null"}]
+            schema = scalar | schema
+        if schema.get("default", ...) is None:
+            del schema["default"]
+        properties[name] = schema
+    required = generated.get("required", [])
+    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}

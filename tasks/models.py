@@ -1,0 +1,82 @@
+"""Tasks, and the only door to them: `Task.objects.owned_by(user_id)`."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.core.validators import MaxLengthValidator
+from django.db import models
+from django.db.models.functions import Length
+from django.db.models.lookups import GreaterThanOrEqual, LessThanOrEqual
+from django.utils import timezone
+
+from todoproj import keyset
+from todoproj.indexes import Index
+from todoproj.text import validate_storable
+
+TITLE_MAX_LENGTH = 200
+DESCRIPTION_MAX_LENGTH = 1000
+
+
+class Status(models.TextChoices):
+    """Which tasks to list."""
+
+    ALL = "all"
+    PENDING = "pending"
+    COMPLETED = "completed"
+
+
+class TaskQuerySet(models.QuerySet["Task"]):
+    def owned_by(self, user_id: str) -> TaskQuerySet:
+        """This person's tasks: for anyone else's, the answer is as if they did not exist."""
+        return self.filter(user_id=user_id)
+
+    def with_status(self, status: str) -> TaskQuerySet:
+        """Pending, completed or all, as in `Status`."""
+        return self if status == Status.ALL else self.filter(completed=status == Status.COMPLETED)
+
+    def page(self, *, limit: int, cursor: str | None = None) -> tuple[list[Task], str | None]:
+        """At most `limit` tasks, newest first, from `cursor` on, and the cursor of the next page; see `keyset.page`."""
+        return keyset.page(self, by="created_at", limit=limit, cursor=cursor)
+
+
+class Task(models.Model):
+    """Something a person means to do."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="tasks", db_index=False)
+    title = models.CharField(max_length=TITLE_MAX_LENGTH, validators=[validate_storable])
+    description = models.TextField(
+        blank=True, default="", validators=[MaxLengthValidator(DESCRIPTION_MAX_LENGTH), validate_storable]
+    )
+    completed = models.BooleanField(default=False)
+    completed_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    updated_at = models.DateTimeField(default=timezone.now)
+
+    objects = TaskQuerySet.as_manager()
+
+    class Meta:
+        db_table = "tasks"
+        constraints = [
+            # SQLite ignores the length of a varchar, so both lengths are spelled out.
+            models.CheckConstraint(
+                condition=models.Q(GreaterThanOrEqual(Length("title"), 1))
+                & models.Q(LessThanOrEqual(Length("title"), TITLE_MAX_LENGTH)),
+                name="ck_tasks_title_length",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(LessThanOrEqual(Length("description"), DESCRIPTION_MAX_LENGTH)),
+                name="ck_tasks_description_length",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(completed=True, completed_at__isnull=False)
+                | models.Q(completed=False, completed_at__isnull=True),
+                name="ck_tasks_completed_at",
+            ),
+        ]
+        indexes = [
+            Index(fields=["user", "-created_at", "-id"], name="idx_tasks_user_created"),
+            Index(fields=["user", "completed", "-created_at", "-id"], name="idx_tasks_user_status_created"),
+        ]
+
+    def __str__(self) -> str:
+        return f"#{self.pk} {self.title}"

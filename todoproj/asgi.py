@@ -1,0 +1,9 @@
+"""The ASGI application, for hosts that offer nothing else: every view is sync, so WSGI is the faster way in."""
+
+import os
+
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "todoproj.settings")
+
+application = get_asgi_application()

@@ -1,0 +1,169 @@
+"""What every REST view shares: pages, and problem details (RFC 9457) for every error."""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+from typing import Any
+
+from django.core import exceptions as django_exceptions
+from django.http import Http404, HttpRequest, JsonResponse
+from rest_framework import exceptions, serializers
+from rest_framework.fields import empty
+from rest_framework.pagination import BasePagination
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.utils.urls import replace_query_param
+from rest_framework.views import APIView, set_rollback
+
+from todoproj.keyset import PAGE_SIZE, PAGE_SIZE_MAX
+from todoproj.logs import current_request_id
+
+logger = logging.getLogger(__name__)
+
+PROBLEM_JSON = "application/problem+json"
+
+
+class KeysetPagination(BasePagination):
+    """`?limit=` and `?cursor=` over a queryset that has a method `page`; the reply is `{"next": URL, "results": []}`."""
+
+    def paginate_queryset(self, queryset: Any, request: Request, view: APIView | None = None) -> list[Any]:
+        limit = serializers.IntegerField(min_value=1, max_value=PAGE_SIZE_MAX, default=PAGE_SIZE)
+        try:
+            limit_given = limit.run_validation(request.query_params.get("limit", empty))
+        except exceptions.ValidationError as error:
+            raise exceptions.ValidationError({"limit": error.detail}) from None
+        found, cursor = queryset.page(limit=limit_given, cursor=request.query_params.get("cursor"))
+        self._next = cursor and replace_query_param(request.build_absolute_uri(), "cursor", cursor)
+        return list(found)
+
+    def get_paginated_response(self, data: Any) -> Response:
+        return Response({"next": self._next, "results": data})
+
+    def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "type": "object",
+            "required": ["next", "results"],
+            "properties": {
+                "next": {"type": "string", "format": "uri", "nullable": True, "description": "The next page."},
+                "results": schema,
+            },
+        }
+
+    def get_schema_operation_parameters(self, view: APIView) -> list[dict[str, Any]]:
+        limit = {"type": "integer", "minimum": 1, "maximum": PAGE_SIZE_MAX, "default": PAGE_SIZE}
+        return [
+            {"name": "limit", "in": "query", "schema": limit, "description": "The most results a page may hold."},
+            {"name": "cursor", "in": "query", "schema": {"type": "string"}, "description": "From a reply's `next`."},
+        ]
+
+
+def given(serializer_class: type[serializers.Serializer[Any]], data: Any) -> dict[str, Any]:
+    """What the client gave, as the serializer understands it. Raises rest_framework's ValidationError."""
+    serializer = serializer_class(data=data)
+    serializer.is_valid(raise_exception=True)
+    return dict(serializer.validated_data)
+
+
+def problem(status: int, detail: str, errors: list[dict[str, str]] | None = None) -> dict[str, Any]:
+    """Problem details: `title` and `status` of HTTP, `detail` for this case, and what is wrong field by field."""
+    body: dict[str, Any] = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status}
+    body["detail"] = detail
+    if errors:
+        body["errors"] = errors
+    return body
+
+
+def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
+    """The reply to any exception in a REST view. One that nobody expected is logged, and named by reference only."""
+    set_rollback()
+    headers: dict[str, str] = {}
+    errors = None
+    match error:
+        case django_exceptions.ValidationError():
+            status, errors = 400, _django_errors(error)
+        case exceptions.ValidationError():
+            status, errors = 400, _drf_errors(error.get_full_details())
+        case exceptions.APIException():
+            status, detail = error.status_code, str(error.detail)
+            if challenge := getattr(error, "auth_header", None):
+                headers["WWW-Authenticate"] = challenge
+            if wait := getattr(error, "wait", None):
+                headers["Retry-After"] = str(int(wait))
+        case django_exceptions.ObjectDoesNotExist() | Http404():
+            status, detail = 404, "There is nothing at this address."
+        case django_exceptions.PermissionDenied():
+            status, detail = 403, "This is not allowed."
+        case _:
+            logger.error("unexpected error", exc_info=error)
+            status, detail = 500, f"Something went wrong here. Try again, or report {current_request_id()}."
+    if errors:
+        detail = " ".join(f"{fault['field']}: {fault['message']}" if fault["field"] else fault["message"] for fault in errors)
+    return Response(problem(status, detail, errors), status=status, headers=headers, content_type=PROBLEM_JSON)
+
+
+def _django_errors(error: django_exceptions.ValidationError) -> list[dict[str, str]]:
+    by_field = error.error_dict if hasattr(error, "error_dict") else {"": error.error_list}
+    return [
+        {"field": "" if field == django_exceptions.NON_FIELD_ERRORS else field, "code": fault.code or "invalid", "message": message}
+        for field, faults in by_field.items()
+        for fault in faults
+        for message in fault.messages
+    ]
+
+
+def _drf_errors(details: Any, field: str = "") -> list[dict[str, str]]:
+    if isinstance(details, list):
+        return [fault for item in details for fault in _drf_errors(item, field)]
+    if set(details) == {"message", "code"} and isinstance(details["message"], str):
+        return [{"field": field, "code": details["code"], "message": details["message"]}]
+    return [fault for name, item in details.items() for fault in _drf_errors(item, "" if name == "non_field_errors" else name)]
+
+
+def page_not_found(request: HttpRequest, exception: Exception) -> JsonResponse:
+    """What answers an address that does not exist."""
+    return JsonResponse(problem(404, "There is nothing at this address."), status=404, content_type=PROBLEM_JSON)
+
+
+def server_error(request: HttpRequest) -> JsonResponse:
+    """What answers when a view failed in a way that nobody expected; Django has logged it."""
+    detail = f"Something went wrong here. Try again, or report {current_request_id()}."
+    return JsonResponse(problem(500, detail), status=500, content_type=PROBLEM_JSON)
+
+
+_PROBLEM_SCHEMA = {
+    "type": "object",
+    "description": "Problem details (RFC 9457).",
+    "required": ["type", "title", "status", "detail"],
+    "properties": {
+        "type": {"type": "string", "format": "uri-reference"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string", "description": "What was wrong, and how to put it right."},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["field", "code", "message"],
+                "properties": {name: {"type": "string"} for name in ["field", "code", "message"]},
+            },
+        },
+    },
+}
+
+
+def add_problem_responses(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """Say in the OpenAPI document that any operation may answer with problem details (a drf-spectacular hook)."""
+    result.setdefault("components", {}).setdefault("schemas", {})["Problem"] = _PROBLEM_SCHEMA
+    content = {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    described = {
+        400: "A value that can't be taken; `errors` says which.",
+        401: "No token, or one that is unknown, expired or revoked.",
+        403: "The token lacks the scope.",
+        404: "There is nothing at this address.",
+    }
+    for path in result["paths"].values():
+        for operation in path.values():
+            for status, description in described.items():
+                operation["responses"].setdefault(str(status), {"description": description, "content": content})
+    return result

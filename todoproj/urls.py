@@ -1,0 +1,19 @@
+"""What is served where."""
+
+from django.contrib import admin
+from django.urls import include, path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+
+from todoproj.health import health
+
+urlpatterns = [
+    path("", include("mcp_tools.urls")),
+    path("admin/", admin.site.urls),
+    path("api/", include("tasks.urls")),
+    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    path("health", health, name="health"),
+]
+
+handler404 = "todoproj.rest.page_not_found"
+handler500 = "todoproj.rest.server_error"
