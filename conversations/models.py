@@ -24,9 +24,7 @@ class Conversation(models.Model):
     """A thread of messages between a person and an agent."""
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="conversations", db_index=False)
-    title = models.CharField(
-        max_length=TITLE_MAX_LENGTH, blank=True, default="", validators=[validate_storable]
-    )
+    title = models.CharField(max_length=TITLE_MAX_LENGTH, blank=True, default="", validators=[validate_storable])
     created_at = models.DateTimeField(default=timezone.now)
     updated_at = models.DateTimeField(default=timezone.now, help_text="When the last message came.")
 

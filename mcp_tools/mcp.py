@@ -25,11 +25,11 @@ from todoproj.users.models import Scope
 INSTRUCTIONS = """\
 A person's todo list.
 
-`user_id`: leave it out, and the list is that of the person whose token you hold. A service account acts for many people \
-and gives the person's id in every call.
+`user_id`: leave it out, and the list is that of the person whose token you hold. A service account acts for many \
+people and gives the person's id in every call.
 
-Before you complete, change or delete a task, call list_tasks for its `task_id`; never guess one. A page holds the newest \
-tasks first; while `next_cursor` is not null, give it as `cursor` for more.
+Before you complete, change or delete a task, call list_tasks for its `task_id`; never guess one. A page holds the \
+newest tasks first; while `next_cursor` is not null, give it as `cursor` for more.
 
 Times are in UTC: tell people theirs in their own zone.
 
@@ -52,7 +52,7 @@ def _whole_number(value: Any) -> Any:
 UserId = Annotated[
     str,
     Field(
-        description="Whose list, such as 'demo'. Leave it out for the token's own person; a service account must give it.",
+        description="Whose list, such as 'demo'. Left out: the token's own person. A service account must give it.",
         examples=["demo"],
     ),
 ]
@@ -100,7 +100,9 @@ class TodoTools(MCPToolset):  # type: ignore[misc]  # django-mcp-server has no t
     """What an agent can do with a person's tasks. `context` is the Principal that calls."""
 
     @tool(title="Add a task", scope=Scope.TASKS_WRITE, destructive=False, idempotent=False)
-    def add_task(self, *, user_id: UserId | None = None, title: Title, description: Description = "") -> Reply[TaskAdded]:
+    def add_task(
+        self, *, user_id: UserId | None = None, title: Title, description: Description = ""
+    ) -> Reply[TaskAdded]:
         """Add a task to the person's todo list. It starts out pending. Called twice, it adds two."""
         task = services.add_task(user_id=person_for(self.context, user_id), title=title, description=description)
         return success(

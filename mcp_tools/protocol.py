@@ -62,7 +62,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The JSON-RPC response; its error code, if it is an error; and the scope that the caller lacked, if that was it."""
+    """The JSON-RPC response; its error code, if it is an error; and the scope that the caller lacked, if any."""
 
     body: bytes
     error_code: int | None = None
@@ -88,7 +88,7 @@ class ProtocolError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
-    """What a tool answered: one JSON object, sent as structured content and as text; and the scope it lacked, if any."""
+    """What a tool answered: one JSON object, for structured content and text; and the scope it lacked, if any."""
 
     body: bytes
     is_error: bool = False
@@ -201,7 +201,7 @@ class Server:
     def __init__(self, *, name: str, title: str, version: str, instructions: str, tools: Sequence[Tool]) -> None:
         info = {"name": name, "title": title, "version": version}
         self._tools = {tool.name: tool for tool in tools}
-        capabilities = {"tools": {}}
+        capabilities: dict[str, JSON] = {"tools": {}}
         cached = {"ttlMs": LIST_TTL_MS, "cacheScope": "public"}
         definitions = {"tools": [tool.definition for tool in tools]}
         # What a result holds besides its own members: nothing, or what 2026-07-28 adds to each.
@@ -235,7 +235,9 @@ class Server:
                 _check_meta(message.params.get("_meta"))
             handler = revision.methods.get(message.method)
             if handler is None:
-                raise ProtocolError(METHOD_NOT_FOUND, "Method not found. This revision of the protocol has no such one.")
+                raise ProtocolError(
+                    METHOD_NOT_FOUND, "Method not found. This revision of the protocol has no such one."
+                )
             return handler(self, revision, message, caller)
         except ProtocolError as error:
             return error.answer(message.id)

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import pydantic
 from mcp.server.fastmcp.tools import Tool as RegisteredTool
+from mcp.server.fastmcp.utilities.func_metadata import ArgModelBase
 from mcp.types import ToolAnnotations
 from mcp_server import MCPToolset
 from pydantic_core import to_json
@@ -68,8 +69,7 @@ def _tool(toolset: type[MCPToolset], method: Any, registered: RegisteredTool) ->
     declaration: Declaration = method.declaration
     registered.title = declaration.title
     registered.annotations = declaration.annotations
-    model = _strict(registered.fn_metadata.arg_model)
-    registered.fn_metadata.arg_model = model
+    registered.fn_metadata.arg_model = model = _strict(registered.fn_metadata.arg_model)
     registered.parameters = schema = _input_schema(model)
     definition = {
         "name": registered.name,
@@ -124,7 +124,7 @@ def _call(
         return reply
 
 
-def _strict(model: type[pydantic.BaseModel]) -> type[pydantic.BaseModel]:
+def _strict(model: type[ArgModelBase]) -> type[ArgModelBase]:
     """The same arguments, with any other refused."""
     return type(model.__name__, (model,), {"__module__": __name__, "model_config": pydantic.ConfigDict(extra="forbid")})
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated, Any, Generic, Literal, NotRequired, TypeVar
 
 import pydantic
-from django.core.exceptions import ObjectDoesNotExist, ValidationError
+from django.core.exceptions import ValidationError
 from pydantic import Field
 from typing_extensions import TypedDict  # pydantic reads the one in typing only from Python 3.12 on
 
@@ -70,14 +70,16 @@ class TaskUpdated(TypedDict):
     task_id: TaskId
     title: str
     description: str
-    updated_fields: list[Literal["title", "description"]]
+    updated_fields: Annotated[list[str], Field(description="The arguments that were given.")]
     updated_at: Time
 
 
 class ErrorData(TypedDict):
     """What went wrong, for a program; the message says it for a reader."""
 
-    error_code: Annotated[Literal[400, 403, 404, 409, 429, 500], Field(description="As the HTTP status of that number.")]
+    error_code: Annotated[
+        Literal[400, 403, 404, 409, 429, 500], Field(description="As the HTTP status of that number.")
+    ]
     field: NotRequired[Annotated[str, Field(description="The argument at fault.")]]
     problem: NotRequired[Annotated[str, Field(description="What is wrong with it, in one word.")]]
     allowed: NotRequired[Annotated[list[str], Field(description="What it may be.")]]

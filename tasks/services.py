@@ -23,7 +23,7 @@ def add_task(*, user_id: str, title: str, description: str = "") -> Task:
 
 @transaction.atomic
 def complete_task(*, user_id: str, task_id: int) -> tuple[Task, bool]:
-    """The completed task, and whether this call completed it. Completing it again changes nothing, its times neither."""
+    """The completed task, and whether this call completed it: doing it again changes nothing, not even a time."""
     task = _for_update(user_id, task_id)
     if task.completed:
         return task, False

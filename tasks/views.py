@@ -1,6 +1,5 @@
 """The REST API for a person's own tasks."""
 
-from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
 from rest_framework.decorators import action
@@ -9,9 +8,10 @@ from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from tasks import services
-from tasks.models import Task
+from tasks.models import Task, TaskQuerySet
 from tasks.serializers import AddTaskSerializer, ListTasksSerializer, TaskSerializer, UpdateTaskSerializer
 from todoproj.rest import KeysetPagination, given
+from todoproj.users.authentication import principal_of
 
 
 class TaskViewSet(GenericViewSet[Task]):
@@ -21,20 +21,20 @@ class TaskViewSet(GenericViewSet[Task]):
     pagination_class = KeysetPagination
     lookup_value_converter = "int"
 
-    def get_queryset(self) -> QuerySet[Task]:
-        return Task.objects.owned_by(self.request.auth.user_id)
+    def get_queryset(self) -> TaskQuerySet:
+        return Task.objects.owned_by(principal_of(self.request).user_id)
 
     @extend_schema(parameters=[ListTasksSerializer], responses=TaskSerializer(many=True))
     def list(self, request: Request) -> Response:
         """List tasks, the newest first."""
         wanted = given(ListTasksSerializer, request.query_params)
-        tasks = Task.objects.owned_by(request.auth.user_id).with_status(wanted["status"])
+        tasks = self.get_queryset().with_status(wanted["status"])
         return self.get_paginated_response(TaskSerializer(self.paginate_queryset(tasks), many=True).data)
 
     @extend_schema(request=AddTaskSerializer, responses={201: TaskSerializer})
     def create(self, request: Request) -> Response:
         """Add a task."""
-        task = services.add_task(user_id=request.auth.user_id, **given(AddTaskSerializer, request.data))
+        task = services.add_task(user_id=principal_of(request).user_id, **given(AddTaskSerializer, request.data))
         return Response(TaskSerializer(task).data, status=status.HTTP_201_CREATED)
 
     def retrieve(self, request: Request, pk: int) -> Response:
@@ -45,18 +45,18 @@ class TaskViewSet(GenericViewSet[Task]):
     def partial_update(self, request: Request, pk: int) -> Response:
         """Change a task's title, its description, or both."""
         changes = given(UpdateTaskSerializer, request.data)
-        task, _ = services.update_task(user_id=request.auth.user_id, task_id=pk, **changes)
+        task, _ = services.update_task(user_id=principal_of(request).user_id, task_id=pk, **changes)
         return Response(TaskSerializer(task).data)
 
     @extend_schema(responses={204: None})
     def destroy(self, request: Request, pk: int) -> Response:
         """Delete a task for good."""
-        services.delete_task(user_id=request.auth.user_id, task_id=pk)
+        services.delete_task(user_id=principal_of(request).user_id, task_id=pk)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     @extend_schema(request=None)
     @action(detail=True, methods=["post"])
     def complete(self, request: Request, pk: int) -> Response:
         """Mark a task as done. Doing it again changes nothing."""
-        task, _ = services.complete_task(user_id=request.auth.user_id, task_id=pk)
+        task, _ = services.complete_task(user_id=principal_of(request).user_id, task_id=pk)
         return Response(TaskSerializer(task).data)

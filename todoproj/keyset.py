@@ -44,7 +44,9 @@ class Position(NamedTuple):
                     return position
         except (ValueError, OverflowError):
             pass
-        fault = ValidationError("This is no cursor of this list. Leave `cursor` out to start from the top.", "bad_cursor")
+        fault = ValidationError(
+            "This is no cursor of this list. Leave `cursor` out to start from the top.", "bad_cursor"
+        )
         raise ValidationError({"cursor": fault})
 
 

@@ -4,6 +4,7 @@ import logging
 import re
 from collections.abc import Callable
 from contextvars import ContextVar
+from datetime import UTC, datetime
 from uuid import uuid4
 
 from django.http import HttpRequest, HttpResponse
@@ -51,12 +52,12 @@ class JsonFormatter(BaseJsonFormatter):
             reserved_attrs=[*_RECORD_ATTRIBUTES, "request", "server_time"],
         )
 
-    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802 (logging's name)
-        from datetime import UTC, datetime
-
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
         return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
 
-    def add_fields(self, log_data: dict[str, object], record: logging.LogRecord, message_dict: dict[str, object]) -> None:
+    def add_fields(
+        self, log_data: dict[str, object], record: logging.LogRecord, message_dict: dict[str, object]
+    ) -> None:
         super().add_fields(log_data, record, message_dict)
         log_data.setdefault("request_id", current_request_id())
 

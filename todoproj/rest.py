@@ -25,7 +25,7 @@ PROBLEM_JSON = "application/problem+json"
 
 
 class KeysetPagination(BasePagination):
-    """`?limit=` and `?cursor=` over a queryset that has a method `page`; the reply is `{"next": URL, "results": []}`."""
+    """`?limit=` and `?cursor=` of a queryset that has a method `page`; the reply is `{"next": URL, "results": []}`."""
 
     def paginate_queryset(self, queryset: Any, request: Request, view: APIView | None = None) -> list[Any]:
         limit = serializers.IntegerField(min_value=1, max_value=PAGE_SIZE_MAX, default=PAGE_SIZE)
@@ -98,14 +98,20 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
             logger.error("unexpected error", exc_info=error)
             status, detail = 500, f"Something went wrong here. Try again, or report {current_request_id()}."
     if errors:
-        detail = " ".join(f"{fault['field']}: {fault['message']}" if fault["field"] else fault["message"] for fault in errors)
+        detail = " ".join(
+            f"{fault['field']}: {fault['message']}" if fault["field"] else fault["message"] for fault in errors
+        )
     return Response(problem(status, detail, errors), status=status, headers=headers, content_type=PROBLEM_JSON)
 
 
 def _django_errors(error: django_exceptions.ValidationError) -> list[dict[str, str]]:
     by_field = error.error_dict if hasattr(error, "error_dict") else {"": error.error_list}
     return [
-        {"field": "" if field == django_exceptions.NON_FIELD_ERRORS else field, "code": fault.code or "invalid", "message": message}
+        {
+            "field": "" if field == django_exceptions.NON_FIELD_ERRORS else field,
+            "code": fault.code or "invalid",
+            "message": message,
+        }
         for field, faults in by_field.items()
         for fault in faults
         for message in fault.messages
@@ -117,7 +123,11 @@ def _drf_errors(details: Any, field: str = "") -> list[dict[str, str]]:
         return [fault for item in details for fault in _drf_errors(item, field)]
     if set(details) == {"message", "code"} and isinstance(details["message"], str):
         return [{"field": field, "code": details["code"], "message": details["message"]}]
-    return [fault for name, item in details.items() for fault in _drf_errors(item, "" if name == "non_field_errors" else name)]
+    return [
+        fault
+        for name, item in details.items()
+        for fault in _drf_errors(item, "" if name == "non_field_errors" else name)
+    ]
 
 
 def page_not_found(request: HttpRequest, exception: Exception) -> JsonResponse:

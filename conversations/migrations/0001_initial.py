@@ -4,14 +4,14 @@ import django.db.models.deletion
 import django.db.models.functions.text
 import django.db.models.lookups
 import django.utils.timezone
-import todoproj.indexes
-import todoproj.text
 from django.conf import settings
 from django.db import migrations, models
 
+import todoproj.indexes
+import todoproj.text
+
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
@@ -20,66 +20,112 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name='Conversation',
+            name="Conversation",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('title', models.CharField(blank=True, default='', max_length=200, validators=[todoproj.text.validate_storable])),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('updated_at', models.DateTimeField(default=django.utils.timezone.now, help_text='When the last message came.')),
-                ('user', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='conversations', to=settings.AUTH_USER_MODEL)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "title",
+                    models.CharField(
+                        blank=True, default="", max_length=200, validators=[todoproj.text.validate_storable]
+                    ),
+                ),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "updated_at",
+                    models.DateTimeField(default=django.utils.timezone.now, help_text="When the last message came."),
+                ),
+                (
+                    "user",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="conversations",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'db_table': 'conversations',
+                "db_table": "conversations",
             },
         ),
         migrations.CreateModel(
-            name='Message',
+            name="Message",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('role', models.CharField(choices=[('user', 'User'), ('assistant', 'Assistant')], max_length=20)),
-                ('content', models.TextField(validators=[todoproj.text.validate_storable])),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('conversation', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='messages', to='conversations.conversation')),
-                ('user', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='messages', to=settings.AUTH_USER_MODEL)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("role", models.CharField(choices=[("user", "User"), ("assistant", "Assistant")], max_length=20)),
+                ("content", models.TextField(validators=[todoproj.text.validate_storable])),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "conversation",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="messages",
+                        to="conversations.conversation",
+                    ),
+                ),
+                (
+                    "user",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="messages",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'db_table': 'messages',
+                "db_table": "messages",
             },
         ),
         migrations.AddIndex(
-            model_name='conversation',
-            index=todoproj.indexes.Index(fields=['user', '-updated_at', '-id'], name='idx_conversations_user_updated'),
+            model_name="conversation",
+            index=todoproj.indexes.Index(fields=["user", "-updated_at", "-id"], name="idx_conversations_user_updated"),
         ),
         migrations.AddIndex(
-            model_name='conversation',
-            index=todoproj.indexes.Index(fields=['-updated_at', '-id'], name='idx_conversations_updated'),
+            model_name="conversation",
+            index=todoproj.indexes.Index(fields=["-updated_at", "-id"], name="idx_conversations_updated"),
         ),
         migrations.AddConstraint(
-            model_name='conversation',
-            constraint=models.CheckConstraint(condition=models.Q(django.db.models.lookups.LessThanOrEqual(django.db.models.functions.text.Length('title'), 200)), name='ck_conversations_title_length'),
+            model_name="conversation",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    django.db.models.lookups.LessThanOrEqual(django.db.models.functions.text.Length("title"), 200)
+                ),
+                name="ck_conversations_title_length",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='conversation',
-            constraint=models.UniqueConstraint(fields=('id', 'user'), name='uq_conversations_id_user'),
+            model_name="conversation",
+            constraint=models.UniqueConstraint(fields=("id", "user"), name="uq_conversations_id_user"),
         ),
         migrations.AddIndex(
-            model_name='message',
-            index=todoproj.indexes.Index(fields=['conversation', 'created_at', 'id'], name='idx_messages_conversation_created'),
+            model_name="message",
+            index=todoproj.indexes.Index(
+                fields=["conversation", "created_at", "id"], name="idx_messages_conversation_created"
+            ),
         ),
         migrations.AddIndex(
-            model_name='message',
-            index=todoproj.indexes.Index(fields=['user'], name='idx_messages_user'),
+            model_name="message",
+            index=todoproj.indexes.Index(fields=["user"], name="idx_messages_user"),
         ),
         migrations.AddIndex(
-            model_name='message',
-            index=todoproj.indexes.Index(fields=['created_at'], name='idx_messages_created'),
+            model_name="message",
+            index=todoproj.indexes.Index(fields=["created_at"], name="idx_messages_created"),
         ),
         migrations.AddConstraint(
-            model_name='message',
-            constraint=models.CheckConstraint(condition=models.Q(('role__in', ['user', 'assistant'])), name='ck_messages_role'),
+            model_name="message",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("role__in", ["user", "assistant"])), name="ck_messages_role"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='message',
-            constraint=models.CheckConstraint(condition=models.Q(django.db.models.lookups.GreaterThanOrEqual(django.db.models.functions.text.Length('content'), 1)), name='ck_messages_content_not_empty'),
+            model_name="message",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    django.db.models.lookups.GreaterThanOrEqual(django.db.models.functions.text.Length("content"), 1)
+                ),
+                name="ck_messages_content_not_empty",
+            ),
         ),
     ]

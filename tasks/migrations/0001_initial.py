@@ -5,14 +5,14 @@ import django.db.models.deletion
 import django.db.models.functions.text
 import django.db.models.lookups
 import django.utils.timezone
-import todoproj.indexes
-import todoproj.text
 from django.conf import settings
 from django.db import migrations, models
 
+import todoproj.indexes
+import todoproj.text
+
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
@@ -21,21 +21,69 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name='Task',
+            name="Task",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('title', models.CharField(max_length=200, validators=[todoproj.text.validate_storable])),
-                ('description', models.TextField(blank=True, default='', validators=[django.core.validators.MaxLengthValidator(1000), todoproj.text.validate_storable])),
-                ('completed', models.BooleanField(default=False)),
-                ('completed_at', models.DateTimeField(blank=True, null=True)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('updated_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('user', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='tasks', to=settings.AUTH_USER_MODEL)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("title", models.CharField(max_length=200, validators=[todoproj.text.validate_storable])),
+                (
+                    "description",
+                    models.TextField(
+                        blank=True,
+                        default="",
+                        validators=[django.core.validators.MaxLengthValidator(1000), todoproj.text.validate_storable],
+                    ),
+                ),
+                ("completed", models.BooleanField(default=False)),
+                ("completed_at", models.DateTimeField(blank=True, null=True)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("updated_at", models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "user",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="tasks",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'db_table': 'tasks',
-                'indexes': [todoproj.indexes.Index(fields=['user', '-created_at', '-id'], name='idx_tasks_user_created'), todoproj.indexes.Index(fields=['user', 'completed', '-created_at', '-id'], name='idx_tasks_user_status_created')],
-                'constraints': [models.CheckConstraint(condition=models.Q(django.db.models.lookups.GreaterThanOrEqual(django.db.models.functions.text.Length('title'), 1), django.db.models.lookups.LessThanOrEqual(django.db.models.functions.text.Length('title'), 200)), name='ck_tasks_title_length'), models.CheckConstraint(condition=models.Q(django.db.models.lookups.LessThanOrEqual(django.db.models.functions.text.Length('description'), 1000)), name='ck_tasks_description_length'), models.CheckConstraint(condition=models.Q(models.Q(('completed', True), ('completed_at__isnull', False)), models.Q(('completed', False), ('completed_at__isnull', True)), _connector='OR'), name='ck_tasks_completed_at')],
+                "db_table": "tasks",
+                "indexes": [
+                    todoproj.indexes.Index(fields=["user", "-created_at", "-id"], name="idx_tasks_user_created"),
+                    todoproj.indexes.Index(
+                        fields=["user", "completed", "-created_at", "-id"], name="idx_tasks_user_status_created"
+                    ),
+                ],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            django.db.models.lookups.GreaterThanOrEqual(
+                                django.db.models.functions.text.Length("title"), 1
+                            ),
+                            django.db.models.lookups.LessThanOrEqual(
+                                django.db.models.functions.text.Length("title"), 200
+                            ),
+                        ),
+                        name="ck_tasks_title_length",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            django.db.models.lookups.LessThanOrEqual(
+                                django.db.models.functions.text.Length("description"), 1000
+                            )
+                        ),
+                        name="ck_tasks_description_length",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("completed", True), ("completed_at__isnull", False)),
+                            models.Q(("completed", False), ("completed_at__isnull", True)),
+                            _connector="OR",
+                        ),
+                        name="ck_tasks_completed_at",
+                    ),
+                ],
             },
         ),
     ]

@@ -17,6 +17,14 @@ if TYPE_CHECKING:
     from rest_framework.views import APIView
 
 
+def principal_of(request: Request) -> Principal:
+    """Who is calling. Raises rest_framework's NotAuthenticated if the request has no token."""
+    principal = request.auth
+    if not isinstance(principal, Principal):
+        raise NotAuthenticated("Send a token: Authorization: Bearer todo_….")
+    return principal
+
+
 class PersonalTokenAuthentication(BaseAuthentication):
     """`Authorization: Bearer todo_…`. The request's `auth` is the Principal; its `user` is not loaded."""
 
@@ -37,8 +45,7 @@ class HasScope(BasePermission):
     """A token, with the scope that the method needs: `tasks:read` for GET, HEAD and OPTIONS, else `tasks:write`."""
 
     def has_permission(self, request: Request, view: APIView) -> bool:
-        if request.auth is None:
-            raise NotAuthenticated("Send a token: Authorization: Bearer todo_….")
+        principal = principal_of(request)
         needed = Scope.TASKS_READ if request.method in SAFE_METHODS else Scope.TASKS_WRITE
         self.message = f"The token lacks the scope {needed.value}. Use one that has it."
-        return needed in request.auth.scopes
+        return needed in principal.scopes

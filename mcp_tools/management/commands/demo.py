@@ -23,7 +23,7 @@ KEPT_IN = settings.BASE_DIR / ".demo.json"
 
 
 class Command(BaseCommand):
-    help = "Make a demo person (id `demo`) and an admin, unless they are there, and print how to connect. Not in production."
+    help = "Make a demo person (id `demo`) and an admin, unless they are there, and print how to connect."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--host", default="127.0.0.1")
@@ -111,7 +111,11 @@ def _curl(url: str, token: str, revision: str) -> str:
         headers += ["Mcp-Method: tools/call", "Mcp-Name: list_tasks"]
         params["_meta"] = {META_PROTOCOL_VERSION: revision, META_CLIENT_CAPABILITIES: {}}
     message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
-    lines = [f"curl {url}", *(f"-H {shlex.quote(header)}" for header in headers), f"-d {shlex.quote(json.dumps(message))}"]
+    lines = [
+        f"curl {url}",
+        *(f"-H {shlex.quote(header)}" for header in headers),
+        f"-d {shlex.quote(json.dumps(message))}",
+    ]
     return " \\\n    ".join(lines)
 
 

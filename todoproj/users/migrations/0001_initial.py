@@ -5,84 +5,174 @@ import django.core.validators
 import django.db.models.deletion
 import django.db.models.functions.text
 import django.utils.timezone
-import todoproj.indexes
-import todoproj.text
-import todoproj.users.models
 from django.conf import settings
 from django.db import migrations, models
 
+import todoproj.indexes
+import todoproj.text
+import todoproj.users.models
+
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('auth', '0012_alter_user_first_name_max_length'),
+        ("auth", "0012_alter_user_first_name_max_length"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='User',
+            name="User",
             fields=[
-                ('password', models.CharField(max_length=128, verbose_name='password')),
-                ('last_login', models.DateTimeField(blank=True, null=True, verbose_name='last login')),
-                ('is_superuser', models.BooleanField(default=False, help_text='Designates that this user has all permissions without explicitly assigning them.', verbose_name='superuser status')),
-                ('username', models.CharField(error_messages={'unique': 'A user with that username already exists.'}, help_text='Required. 150 characters or fewer. Letters, digits and @/./+/-/_ only.', max_length=150, unique=True, validators=[django.contrib.auth.validators.UnicodeUsernameValidator()], verbose_name='username')),
-                ('first_name', models.CharField(blank=True, max_length=150, verbose_name='first name')),
-                ('last_name', models.CharField(blank=True, max_length=150, verbose_name='last name')),
-                ('email', models.EmailField(blank=True, max_length=254, verbose_name='email address')),
-                ('is_staff', models.BooleanField(default=False, help_text='Designates whether the user can log into this admin site.', verbose_name='staff status')),
-                ('is_active', models.BooleanField(default=True, help_text='Designates whether this user should be treated as active. Unselect this instead of deleting accounts.', verbose_name='active')),
-                ('date_joined', models.DateTimeField(default=django.utils.timezone.now, verbose_name='date joined')),
-                ('id', models.CharField(default=todoproj.users.models.new_user_id, help_text="From the system that the person comes from, or random. It can't be changed later.", max_length=255, primary_key=True, serialize=False, validators=[todoproj.text.validate_storable, django.core.validators.RegexValidator('^\\S(.*\\S)?\\Z', 'An id neither starts nor ends with white space.')])),
-                ('groups', models.ManyToManyField(blank=True, help_text='The groups this user belongs to. A user will get all permissions granted to each of their groups.', related_name='user_set', related_query_name='user', to='auth.group', verbose_name='groups')),
-                ('user_permissions', models.ManyToManyField(blank=True, help_text='Specific permissions for this user.', related_name='user_set', related_query_name='user', to='auth.permission', verbose_name='user permissions')),
+                ("password", models.CharField(max_length=128, verbose_name="password")),
+                ("last_login", models.DateTimeField(blank=True, null=True, verbose_name="last login")),
+                (
+                    "is_superuser",
+                    models.BooleanField(
+                        default=False,
+                        help_text="Designates that this user has all permissions without explicitly assigning them.",
+                        verbose_name="superuser status",
+                    ),
+                ),
+                (
+                    "username",
+                    models.CharField(
+                        error_messages={"unique": "A user with that username already exists."},
+                        help_text="Required. 150 characters or fewer. Letters, digits and @/./+/-/_ only.",
+                        max_length=150,
+                        unique=True,
+                        validators=[django.contrib.auth.validators.UnicodeUsernameValidator()],
+                        verbose_name="username",
+                    ),
+                ),
+                ("first_name", models.CharField(blank=True, max_length=150, verbose_name="first name")),
+                ("last_name", models.CharField(blank=True, max_length=150, verbose_name="last name")),
+                ("email", models.EmailField(blank=True, max_length=254, verbose_name="email address")),
+                (
+                    "is_staff",
+                    models.BooleanField(
+                        default=False,
+                        help_text="Designates whether the user can log into this admin site.",
+                        verbose_name="staff status",
+                    ),
+                ),
+                (
+                    "is_active",
+                    models.BooleanField(
+                        default=True,
+                        help_text="Designates whether this user should be treated as active. Unselect this instead of deleting accounts.",
+                        verbose_name="active",
+                    ),
+                ),
+                ("date_joined", models.DateTimeField(default=django.utils.timezone.now, verbose_name="date joined")),
+                (
+                    "id",
+                    models.CharField(
+                        default=todoproj.users.models.new_user_id,
+                        help_text="From the system that the person comes from, or random. It can't be changed later.",
+                        max_length=255,
+                        primary_key=True,
+                        serialize=False,
+                        validators=[
+                            todoproj.text.validate_storable,
+                            django.core.validators.RegexValidator(
+                                "^\\S(.*\\S)?\\Z", "An id neither starts nor ends with white space."
+                            ),
+                        ],
+                    ),
+                ),
+                (
+                    "groups",
+                    models.ManyToManyField(
+                        blank=True,
+                        help_text="The groups this user belongs to. A user will get all permissions granted to each of their groups.",
+                        related_name="user_set",
+                        related_query_name="user",
+                        to="auth.group",
+                        verbose_name="groups",
+                    ),
+                ),
+                (
+                    "user_permissions",
+                    models.ManyToManyField(
+                        blank=True,
+                        help_text="Specific permissions for this user.",
+                        related_name="user_set",
+                        related_query_name="user",
+                        to="auth.permission",
+                        verbose_name="user permissions",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'person',
-                'verbose_name_plural': 'people',
-                'db_table': 'users',
-                'permissions': [('act_for_any_user', 'May act for any active user (the service account of a chat backend)')],
+                "verbose_name": "person",
+                "verbose_name_plural": "people",
+                "db_table": "users",
+                "permissions": [
+                    ("act_for_any_user", "May act for any active user (the service account of a chat backend)")
+                ],
             },
             managers=[
-                ('objects', todoproj.users.models.UserManager()),
+                ("objects", todoproj.users.models.UserManager()),
             ],
         ),
         migrations.CreateModel(
-            name='PersonalToken',
+            name="PersonalToken",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(blank=True, help_text='What or who uses it, such as “Claude on my laptop”.', max_length=100)),
-                ('digest', models.CharField(editable=False, max_length=64)),
-                ('scopes', models.CharField(help_text='Separated by spaces.', max_length=200)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ('expires_at', models.DateTimeField(blank=True, help_text="UTC. Empty: it doesn't expire.", null=True)),
-                ('last_used_at', models.DateTimeField(editable=False, null=True)),
-                ('revoked_at', models.DateTimeField(editable=False, null=True)),
-                ('user', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='personal_tokens', to=settings.AUTH_USER_MODEL)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "name",
+                    models.CharField(
+                        blank=True, help_text="What or who uses it, such as “Claude on my laptop”.", max_length=100
+                    ),
+                ),
+                ("digest", models.CharField(editable=False, max_length=64)),
+                ("scopes", models.CharField(help_text="Separated by spaces.", max_length=200)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                ("expires_at", models.DateTimeField(blank=True, help_text="UTC. Empty: it doesn't expire.", null=True)),
+                ("last_used_at", models.DateTimeField(editable=False, null=True)),
+                ("revoked_at", models.DateTimeField(editable=False, null=True)),
+                (
+                    "user",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="personal_tokens",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'db_table': 'personal_tokens',
+                "db_table": "personal_tokens",
             },
         ),
         migrations.AddConstraint(
-            model_name='user',
-            constraint=models.CheckConstraint(condition=models.Q(('id', ''), _negated=True), name='ck_users_id_not_empty'),
+            model_name="user",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("id", ""), _negated=True), name="ck_users_id_not_empty"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='user',
-            constraint=models.UniqueConstraint(django.db.models.functions.text.Lower('email'), condition=models.Q(('email', ''), _negated=True), name='uq_users_email', violation_error_message='Someone with this email address exists already.'),
+            model_name="user",
+            constraint=models.UniqueConstraint(
+                django.db.models.functions.text.Lower("email"),
+                condition=models.Q(("email", ""), _negated=True),
+                name="uq_users_email",
+                violation_error_message="Someone with this email address exists already.",
+            ),
         ),
         migrations.AddIndex(
-            model_name='personaltoken',
-            index=todoproj.indexes.Index(fields=['user', '-created_at'], name='idx_personal_tokens_user'),
+            model_name="personaltoken",
+            index=todoproj.indexes.Index(fields=["user", "-created_at"], name="idx_personal_tokens_user"),
         ),
         migrations.AddConstraint(
-            model_name='personaltoken',
-            constraint=models.UniqueConstraint(fields=('digest',), name='uq_personal_tokens_digest'),
+            model_name="personaltoken",
+            constraint=models.UniqueConstraint(fields=("digest",), name="uq_personal_tokens_digest"),
         ),
         migrations.AddConstraint(
-            model_name='personaltoken',
-            constraint=models.CheckConstraint(condition=models.Q(('scopes', ''), _negated=True), name='ck_personal_tokens_scopes_not_empty'),
+            model_name="personaltoken",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("scopes", ""), _negated=True), name="ck_personal_tokens_scopes_not_empty"
+            ),
         ),
     ]

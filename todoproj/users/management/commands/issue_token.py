@@ -31,9 +31,7 @@ class Command(BaseCommand):
         except OverflowError:
             raise CommandError("--days is too large. Leave it out for a token that lasts until revoked.") from None
         try:
-            record, token = issue_token(
-                user_id=user_id, scopes=scope or Scope.values, name=name, expires_at=expires_at
-            )
+            record, token = issue_token(user_id=user_id, scopes=scope or Scope.values, name=name, expires_at=expires_at)
         except User.DoesNotExist:
             raise CommandError("There is no active person with this id. Add them in the admin first.") from None
         except ValidationError as error:

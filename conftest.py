@@ -1,0 +1,102 @@
+"""What every app's tests share."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.test import Client
+
+from mcp_tools.protocol import META_CLIENT_CAPABILITIES, META_PROTOCOL_VERSION, REVISIONS
+from todoproj.users.models import Scope, User
+from todoproj.users.services import issue_token
+from todoproj.users.tests.factories import UserFactory
+
+NEWEST = "2026-07-28"
+
+
+@dataclass
+class Caller:
+    """Somebody who speaks MCP to the real `/mcp`, through the whole of Django."""
+
+    token: str
+    revision: str = NEWEST
+    client: Client = field(default_factory=lambda: Client(raise_request_exception=False))
+
+    def post(self, message: Any, **headers: str | None) -> Any:
+        """The HTTP response to a body, with the headers that the revision wants unless others are given."""
+        wanted: dict[str, str | None] = {
+            "Authorization": f"Bearer {self.token}",
+            "Accept": "application/json, text/event-stream",
+            "MCP-Protocol-Version": self.revision,
+        }
+        if isinstance(message, dict) and not REVISIONS[self.revision].handshake:
+            wanted["Mcp-Method"] = str(message.get("method"))
+            if message.get("method") == "tools/call":
+                wanted["Mcp-Name"] = str(message["params"].get("name"))
+        wanted |= {name.replace("_", "-"): value for name, value in headers.items()}
+        body = message if isinstance(message, bytes) else json.dumps(message)
+        sent = {name: value for name, value in wanted.items() if value is not None}
+        return self.client.post("/mcp", body, content_type="application/json", headers=sent)
+
+    def request(self, method: str, params: dict[str, Any] | None = None, id: Any = 1) -> dict[str, Any]:
+        """A well-formed request of the caller's revision."""
+        params = dict(params or {})
+        if not REVISIONS[self.revision].handshake:
+            params.setdefault("_meta", {META_PROTOCOL_VERSION: self.revision, META_CLIENT_CAPABILITIES: {}})
+        return {"jsonrpc": "2.0", "id": id, "method": method, "params": params}
+
+    def result(self, method: str, params: dict[str, Any] | None = None) -> Any:
+        response = self.post(self.request(method, params))
+        assert response.status_code == 200, response.content
+        return response.json()["result"]
+
+    def raw_call(self, tool: str, /, **arguments: Any) -> Any:
+        return self.post(self.request("tools/call", {"name": tool, "arguments": arguments}))
+
+    def call(self, tool: str, /, **arguments: Any) -> Any:
+        """The tool's reply, `{status, data, message}`."""
+        response = self.raw_call(tool, **arguments)
+        result = response.json()["result"]
+        reply = result["structuredContent"]
+        assert result["content"] == [{"type": "text", "text": result["content"][0]["text"]}]
+        assert json.loads(result["content"][0]["text"]) == reply
+        assert result["isError"] is (reply["status"] == "error")
+        return reply
+
+
+def grant_act_for_any_user(user: User) -> None:
+    user.user_permissions.add(Permission.objects.get(codename="act_for_any_user", content_type__app_label="users"))
+
+
+@pytest.fixture
+def caller_for() -> Callable[..., Caller]:
+    """Make a caller with a token of its own for a person."""
+
+    def make(user: User, *, revision: str = NEWEST, scopes: list[str] | None = None) -> Caller:
+        _, token = issue_token(user_id=user.pk, scopes=scopes or Scope.values)
+        return Caller(token, revision)
+
+    return make
+
+
+@pytest.fixture
+def ann(db: None) -> User:
+    return UserFactory.create(id="ann", username="ann")
+
+
+@pytest.fixture
+def bob(db: None) -> User:
+    return UserFactory.create(id="bob", username="bob")
+
+
+@pytest.fixture
+def backend(db: None) -> User:
+    """The service account of a chat backend."""
+    user = UserFactory.create(id="backend", username="backend")
+    grant_act_for_any_user(user)
+    return user

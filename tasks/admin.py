@@ -1,0 +1,75 @@
+"""Tasks, for staff: every write goes through the services, as an agent's does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.core.exceptions import ValidationError
+from django.db.models import QuerySet, TextField
+from django.http import HttpRequest
+
+from tasks import services
+from tasks.models import Task
+from todoproj.admin import LinkedRowFilter, ServiceWritesAdmin
+
+
+class LinesField(forms.CharField):
+    """Text whose lines end as agents end them: a browser's CRLF is two characters, and would look like a change."""
+
+    def to_python(self, value: Any) -> str:
+        return (super().to_python(value) or "").replace("\r\n", "\n")
+
+
+@admin.register(Task)
+class TaskAdmin(ServiceWritesAdmin[Task]):
+    autocomplete_fields = ("user",)
+    formfield_overrides = {TextField: {"form_class": LinesField, "strip": False}}
+    list_display = ("id", "title", "person", "completed", "created_at")
+    list_display_links = ("id", "title")
+    list_filter = ("completed", ("user", LinkedRowFilter))
+    ordering = ("-id",)
+    actions = ("mark_as_completed",)
+
+    def get_fields(self, request: HttpRequest, obj: Task | None = None) -> Sequence[str]:
+        if obj is None:
+            return ("user", "title", "description")
+        return ("person", "title", "description", "completed", "completed_at", "created_at", "updated_at")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Task | None = None) -> Sequence[str]:
+        return () if obj is None else ("person", "completed", "completed_at", "created_at", "updated_at")
+
+    def save_model(self, request: HttpRequest, obj: Task, form: Any, change: bool) -> None:
+        if not change:
+            obj.pk = services.add_task(**form.cleaned_data, user_id=obj.user_id).pk
+            return
+        changed = {name: form.cleaned_data[name] for name in form.changed_data}
+        if not changed:
+            return
+        try:
+            services.update_task(user_id=obj.user_id, task_id=obj.pk, **changed)
+        except Task.DoesNotExist:
+            raise ValidationError("Somebody has deleted it meanwhile.") from None
+
+    def delete_model(self, request: HttpRequest, obj: Task) -> None:
+        # If somebody else was faster, it is as gone as was wanted.
+        with suppress(Task.DoesNotExist):
+            services.delete_task(user_id=obj.user_id, task_id=obj.pk)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Task]) -> None:
+        for task in queryset:
+            self.delete_model(request, task)
+
+    @admin.action(permissions=["change"], description="Mark as completed")
+    def mark_as_completed(self, request: HttpRequest, tasks: QuerySet[Task]) -> None:
+        completed = []
+        for task in tasks:
+            with suppress(Task.DoesNotExist):
+                done, newly = services.complete_task(user_id=task.user_id, task_id=task.pk)
+                completed += [done] if newly else []
+        LogEntry.objects.log_actions(request.user.pk, completed, CHANGE, "Marked as completed.")
+        self.message_user(request, f"{len(completed)} marked as completed.", messages.SUCCESS)

@@ -1,0 +1,216 @@
+"""People and their personal tokens, for staff."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.forms import AdminUserCreationForm
+from django.core.exceptions import ValidationError
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.utils import timezone
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from todoproj.admin import (
+    LargeTableAdmin,
+    LinkedRowFilter,
+    ServiceWritesAdmin,
+    bounded_count,
+    change_link,
+    is_person,
+)
+from todoproj.text import is_storable
+from todoproj.users.models import PersonalToken, Scope, User, new_user_id
+from todoproj.users.services import issue_token
+
+
+class UserAddForm(AdminUserCreationForm[User] if TYPE_CHECKING else AdminUserCreationForm):
+    id = forms.CharField(
+        required=False,
+        max_length=255,
+        help_text="From the system that the person comes from. Empty: a random one. It can't be changed later.",
+    )
+
+    def clean_id(self) -> str:
+        return self.cleaned_data["id"] or new_user_id()
+
+
+@admin.register(User)
+class UserAdmin(LargeTableAdmin[User], DjangoUserAdmin):
+    add_form = UserAddForm
+    add_fieldsets = (
+        (
+            None,
+            {
+                "classes": ("wide",),
+                "fields": ("id", "username", "email", "usable_password", "password1", "password2"),
+            },
+        ),
+    )
+    fieldsets = (
+        (None, {"fields": ("id", "username", "password", "belongings")}),
+        ("Personal info", {"fields": ("first_name", "last_name", "email")}),
+        ("Permissions", {"fields": ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")}),
+        ("Important dates", {"fields": ("last_login", "date_joined")}),
+    )
+    list_display = ("id", "username", "email", "is_active", "is_staff", "last_login")
+    list_display_links = ("id", "username")
+    list_filter = ("is_active", "is_staff")
+    ordering = ("username",)
+    search_fields = ("id", "username", "email")
+    search_help_text = "A whole id or email address, or how a username begins."
+    actions = ("issue_personal_tokens",)
+
+    def search(self, term: str) -> Q:
+        return is_person(term) | Q(username__startswith=term)
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> User | None:
+        return super().get_object(request, object_id, from_field) if is_storable(object_id) else None
+
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Sequence[str]:
+        return () if obj is None else ("id", "belongings", "last_login", "date_joined")
+
+    @admin.display(description="what is theirs")
+    def belongings(self, person: User) -> SafeString:
+        """Links to the lists of what belongs to the person."""
+        links = [
+            (LinkedRowFilter.url(model, field, person.pk), model._meta.verbose_name_plural)
+            for model, field in self._belonging()
+            if self.admin_site.is_registered(model)
+        ]
+        return format_html_join(", ", '<a href="{}">{}</a>', links)
+
+    def get_deleted_objects(
+        self, objs: Sequence[User] | QuerySet[User], request: HttpRequest
+    ) -> tuple[list[str], dict[str, int], set[str], list[str]]:
+        """The people by name, and how much goes with them.
+
+        Django would load and print every row. Whoever may delete a person may delete what is theirs: there is nobody
+        left whom it could belong to.
+        """
+        people = list(objs)
+        counts = {str(self.opts.verbose_name_plural): len(people)}
+        for model, field in self._belonging():
+            rows = model._base_manager.filter(**{f"{field}__in": [person.pk for person in people]})
+            if count := bounded_count(rows):
+                counts[str(model._meta.verbose_name_plural)] = count
+        return [change_link(person) for person in people], counts, set(), []
+
+    def _belonging(self) -> list[tuple[type[Model], str]]:
+        """The models whose rows each belong to a person, and the field that says to whom."""
+        return [(relation.related_model, relation.field.name) for relation in self.opts.related_objects]
+
+    def has_issue_token_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("users.add_personaltoken")
+
+    @admin.action(permissions=["issue_token"], description="Issue a personal token")
+    def issue_personal_tokens(self, request: HttpRequest, people: QuerySet[User]) -> HttpResponse | None:
+        issued = []
+        for person in people:
+            try:
+                record, token = issue_token(user_id=person.pk, name="Issued in the admin")
+            except User.DoesNotExist:
+                self.message_user(request, f"{person} is deactivated, so gets no token.", messages.WARNING)
+            else:
+                LogEntry.objects.log_actions(request.user.pk, [record], ADDITION, [{"added": {}}])
+                issued.append((record, token))
+        return issued_page(request, self.admin_site, issued) if issued else None
+
+
+class StateFilter(admin.SimpleListFilter):
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin[Any]) -> list[tuple[str, str]]:
+        return [("usable", "Usable"), ("revoked", "Revoked"), ("expired", "Expired")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[PersonalToken]) -> QuerySet[PersonalToken]:
+        match self.value():
+            case "usable":
+                return queryset & PersonalToken.objects.usable()
+            case "revoked":
+                return queryset.filter(revoked_at__isnull=False)
+            case "expired":
+                return queryset.filter(expires_at__lte=timezone.now())
+        return queryset
+
+
+class IssueTokenForm(forms.ModelForm[PersonalToken] if TYPE_CHECKING else forms.ModelForm):
+    scopes = forms.MultipleChoiceField(
+        choices=Scope.choices, initial=Scope.values, widget=forms.CheckboxSelectMultiple, help_text="What it allows."
+    )
+
+    def clean_scopes(self) -> str:
+        return " ".join(self.cleaned_data["scopes"])
+
+
+@admin.register(PersonalToken)
+class PersonalTokenAdmin(ServiceWritesAdmin[PersonalToken]):
+    """Tokens are issued and revoked, never changed; only a superuser deletes the record of one."""
+
+    form = IssueTokenForm
+    autocomplete_fields = ("user",)
+    list_display = ("__str__", "person", "scopes", "created_at", "last_used_at", "expires_at", "revoked_at")
+    list_filter = (StateFilter, ("user", LinkedRowFilter))
+    ordering = ("-id",)
+    actions = ("revoke",)
+
+    def get_fields(self, request: HttpRequest, obj: PersonalToken | None = None) -> Sequence[str]:
+        if obj is None:
+            return ("user", "name", "scopes", "expires_at")
+        return ("person", "name", "scopes", "created_at", "last_used_at", "expires_at", "revoked_at")
+
+    def has_change_permission(self, request: HttpRequest, obj: PersonalToken | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: PersonalToken | None = None) -> bool:
+        return request.user.is_active and request.user.is_superuser
+
+    def has_revoke_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("users.change_personaltoken")
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        # The next page shows the token, and nothing may come in its way.
+        return super().add_view(request, form_url, {"show_save_and_add_another": False, **(extra_context or {})})
+
+    def save_model(self, request: HttpRequest, obj: PersonalToken, form: Any, change: bool) -> None:
+        try:
+            record, token = issue_token(
+                user_id=obj.user_id, scopes=obj.scopes.split(), name=obj.name, expires_at=obj.expires_at
+            )
+        except User.DoesNotExist:
+            raise ValidationError({"user": "This person is deactivated. Activate them first."}) from None
+        obj.pk = record.pk
+        request.issued = (record, token)  # type: ignore[attr-defined]
+
+    def response_add(
+        self, request: HttpRequest, obj: PersonalToken, post_url_continue: str | None = None
+    ) -> HttpResponse:
+        return issued_page(request, self.admin_site, [request.issued])  # type: ignore[attr-defined]
+
+    @admin.action(permissions=["revoke"], description="Revoke selected personal tokens")
+    def revoke(self, request: HttpRequest, tokens: QuerySet[PersonalToken]) -> None:
+        # The rows as they are now: a filter on the state would not find them any more when it comes to the log.
+        chosen = list(tokens.filter(revoked_at=None))
+        revoked = PersonalToken.objects.filter(pk__in=[token.pk for token in chosen]).revoke()
+        LogEntry.objects.log_actions(request.user.pk, chosen, CHANGE, "Revoked.")
+        self.message_user(request, f"{revoked} revoked. Each is refused from now on.", messages.SUCCESS)
+
+
+def issued_page(request: HttpRequest, site: admin.AdminSite, issued: list[tuple[PersonalToken, str]]) -> HttpResponse:
+    """The only page that shows the tokens.
+
+    It answers the form itself: a message for the page after a redirect would keep them in a cookie or in the database.
+    """
+    context = {**site.each_context(request), "title": "Copy it now", "opts": PersonalToken._meta, "issued": issued}
+    request.current_app = site.name  # type: ignore[attr-defined]
+    return TemplateResponse(request, "admin/users/personaltoken/issued.html", context)
