@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from django.contrib import admin
 from django.db.models import Model, QuerySet
@@ -47,10 +47,50 @@ class ConversationAdmin(ReadOnlyAdmin[Conversation]):
 
     @admin.display(description="messages")
     def latest_messages(self, conversation: Conversation) -> SafeString:
-        """The latest messages in order, each with its beginning."""
-        newest_first = (
-            conversation.messages.order_by("-created_at", "-pk")
-            .annotate(beginning=Left("content", CHARACTERS_SHOWN + 1))
-            .values_list("created_at", "role", "beginning")
-        )[: MESSAGES_SHOWN + 1]
-        ...
+        """The latest messages as they were said, each at most in part, and a link to all of them."""
+        rows = conversation.messages.order_by("-created_at", "-pk").defer("content")
+        newest_first: list[Any] = list(
+            rows.annotate(beginning=Left("content", CHARACTERS_SHOWN + 1))[: MESSAGES_SHOWN + 1]
+        )
+        said = format_html_join(
+            "",
+            '<p><strong>{}</strong> <small>{} UTC, {}</small></p><p style="white-space: pre-wrap">{}</p>',
+            (
+                (
+                    message.role,
+                    f"{message.created_at:%Y-%m-%d %H:%M:%S}",
+                    change_link(message, f"#{message.pk}"),
+                    Truncator(message.beginning).chars(CHARACTERS_SHOWN),
+                )
+                for message in reversed(newest_first[:MESSAGES_SHOWN])
+            ),
+        )
+        earlier = f"These are the latest {MESSAGES_SHOWN}. " if len(newest_first) > MESSAGES_SHOWN else ""
+        everything = LinkedRowFilter.url(Message, "conversation", conversation.pk)
+        return format_html('<p>{}<a href="{}">List of all messages</a></p>{}', earlier, everything, said)
+
+
+@admin.register(Message)
+class MessageAdmin(ReadOnlyAdmin[Message]):
+    list_display = ("id", "thread", "person", "role", "beginning", "created_at")
+    list_filter = ("role", "created_at", ("conversation", LinkedRowFilter), ("user", LinkedRowFilter))
+    list_select_related = ("user", "conversation")
+    ordering = ("-created_at", "-id")
+    fields = ("thread", "person", "role", "created_at", "whole_content")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Message]:
+        # A message can be as long as a book: a list reads no more of it than it shows.
+        beginning = Left("content", BEGINNING_LENGTH + 1)
+        return super().get_queryset(request).defer("content").annotate(beginning=beginning)
+
+    @admin.display(description="conversation")
+    def thread(self, message: Message) -> SafeString:
+        return change_link(message.conversation)
+
+    @admin.display(description="content")
+    def beginning(self, message: Any) -> str:
+        return Truncator(message.beginning).chars(BEGINNING_LENGTH)
+
+    @admin.display(description="content")
+    def whole_content(self, message: Message) -> SafeString:
+        return format_html('<div style="white-space: pre-wrap">{}</div>', message.content)

@@ -23,7 +23,9 @@ class ConversationQuerySet(models.QuerySet["Conversation"]):
 class Conversation(models.Model):
     """A thread of messages between a person and an agent."""
 
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="conversations", db_index=False)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.CASCADE, related_name="conversations", db_index=False, verbose_name="person"
+    )
     title = models.CharField(max_length=TITLE_MAX_LENGTH, blank=True, default="", validators=[validate_storable])
     created_at = models.DateTimeField(default=timezone.now)
     updated_at = models.DateTimeField(default=timezone.now, help_text="When the last message came.")
@@ -68,7 +70,9 @@ class Message(models.Model):
         ASSISTANT = "assistant"
 
     conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="messages", db_index=False)
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="messages", db_index=False)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.CASCADE, related_name="messages", db_index=False, verbose_name="person"
+    )
     role = models.CharField(max_length=20, choices=Role.choices)
     content = models.TextField(validators=[validate_storable])
     created_at = models.DateTimeField(default=timezone.now)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -35,17 +34,17 @@ class TaskAdmin(ServiceWritesAdmin[Task]):
     ordering = ("-id",)
     actions = ("mark_as_completed",)
 
-    def get_fields(self, request: HttpRequest, obj: Task | None = None) -> Sequence[str]:
+    def get_fields(self, request: HttpRequest, obj: Task | None = None) -> tuple[str, ...]:
         if obj is None:
             return ("user", "title", "description")
         return ("person", "title", "description", "completed", "completed_at", "created_at", "updated_at")
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Task | None = None) -> Sequence[str]:
+    def get_readonly_fields(self, request: HttpRequest, obj: Task | None = None) -> tuple[str, ...]:
         return () if obj is None else ("person", "completed", "completed_at", "created_at", "updated_at")
 
     def save_model(self, request: HttpRequest, obj: Task, form: Any, change: bool) -> None:
         if not change:
-            obj.pk = services.add_task(**form.cleaned_data, user_id=obj.user_id).pk
+            obj.pk = services.add_task(user_id=obj.user_id, title=obj.title, description=obj.description).pk
             return
         changed = {name: form.cleaned_data[name] for name in form.changed_data}
         if not changed:
@@ -71,5 +70,5 @@ class TaskAdmin(ServiceWritesAdmin[Task]):
             with suppress(Task.DoesNotExist):
                 done, newly = services.complete_task(user_id=task.user_id, task_id=task.pk)
                 completed += [done] if newly else []
-        LogEntry.objects.log_actions(request.user.pk, completed, CHANGE, "Marked as completed.")
+        LogEntry.objects.log_actions(str(request.user.pk), completed, CHANGE, "Marked as completed.")
         self.message_user(request, f"{len(completed)} marked as completed.", messages.SUCCESS)

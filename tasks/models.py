@@ -32,7 +32,10 @@ class TaskQuerySet(models.QuerySet["Task"]):
 
     def with_status(self, status: str) -> TaskQuerySet:
         """Pending, completed or all, as in `Status`."""
-        return self if status == Status.ALL else self.filter(completed=status == Status.COMPLETED)
+        if status == Status.ALL:
+            return self
+        # Not `completed=…`: Django writes that as NOT "completed", for which SQLite uses no index.
+        return self.filter(completed__in=[status == Status.COMPLETED])
 
     def page(self, *, limit: int, cursor: str | None = None) -> tuple[list[Task], str | None]:
         """At most `limit` tasks, newest first, from `cursor` on, and the cursor of the next page; see `keyset.page`."""
@@ -42,7 +45,9 @@ class TaskQuerySet(models.QuerySet["Task"]):
 class Task(models.Model):
     """Something a person means to do."""
 
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="tasks", db_index=False)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.CASCADE, related_name="tasks", db_index=False, verbose_name="person"
+    )
     title = models.CharField(max_length=TITLE_MAX_LENGTH, validators=[validate_storable])
     description = models.TextField(
         blank=True, default="", validators=[MaxLengthValidator(DESCRIPTION_MAX_LENGTH), validate_storable]

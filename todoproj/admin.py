@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from math import ceil
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from django.contrib import admin, messages
+from django.contrib.admin.helpers import ActionForm
 from django.contrib.admin.utils import quote
 from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth import get_user_model
@@ -27,8 +29,6 @@ from todoproj.text import is_storable
 
 # Rows that a list counts and pages through; beyond them, a search finds.
 COUNT_LIMIT = 10_000
-# Rows that one action takes. Django's confirmation page has a field for each, of at most 1,000.
-ACTION_LIMIT = 500
 
 _NUMBER = re.compile(r"#?([0-9]{1,19})")
 
@@ -51,11 +51,12 @@ class MoreThan(int):
 
 def bounded_count(queryset: QuerySet[Any]) -> int:
     """How many rows there are, up to COUNT_LIMIT; beyond it, a `MoreThan`."""
-    count = queryset.order_by()[: COUNT_LIMIT + 1].count()
+    # The keys alone: a list may annotate its rows with what takes long to read.
+    count = queryset.order_by().values("pk")[: COUNT_LIMIT + 1].count()
     return MoreThan(count) if count > COUNT_LIMIT else count
 
 
-class BoundedPaginator(Paginator[M] if TYPE_CHECKING else Paginator):
+class BoundedPaginator(Paginator):  # type: ignore[type-arg]  # Django's own takes none at run time
     """Counts and pages through the first COUNT_LIMIT rows only."""
 
     object_list: QuerySet[Any]
@@ -66,7 +67,14 @@ class BoundedPaginator(Paginator[M] if TYPE_CHECKING else Paginator):
 
     @cached_property
     def num_pages(self) -> int:
-        return max(1, -(-min(self.count, COUNT_LIMIT) // self.per_page))
+        return max(1, ceil(min(self.count, COUNT_LIMIT) / self.per_page))
+
+
+class OnePageActionForm(ActionForm):
+    """Actions for the rows on a page, without Django's offer to take all the others too: it could be millions."""
+
+    class Media:
+        css = {"all": [SafeString("<style>.actions .question { display: none !important }</style>")]}
 
 
 class LargeTableAdmin(_ModelAdmin[M]):
@@ -79,6 +87,7 @@ class LargeTableAdmin(_ModelAdmin[M]):
     list_per_page = 50
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
+    action_form = OnePageActionForm
     # A click on a column would sort the table by it.
     sortable_by = ()
 
@@ -95,10 +104,8 @@ class LargeTableAdmin(_ModelAdmin[M]):
         return (queryset.filter(self.search(term)) if term else queryset), False
 
     def response_action(self, request: HttpRequest, queryset: QuerySet[Any], *args: Any) -> HttpResponse | None:
-        across = request.POST.get("select_across", "0") != "0"
-        if across and queryset.order_by()[: ACTION_LIMIT + 1].count() > ACTION_LIMIT:
-            limit = f"An action takes at most {ACTION_LIMIT} rows at once. Nothing was changed: select fewer."
-            self.message_user(request, limit, messages.WARNING)
+        if request.POST.get("select_across", "0") != "0":
+            self.message_user(request, "An action takes the rows of one page. Nothing was changed.", messages.WARNING)
             return None
         return super().response_action(request, queryset, *args)
 
@@ -128,12 +135,13 @@ class LinkedRowFilter(admin.FieldListFilter):
         field_path: str,
     ) -> None:
         self.parameter = f"{field_path}__id__exact"
+        self.values = params.get(self.parameter, [])
         super().__init__(field, request, params, model, model_admin, field_path)
         if field.related_model:
             self.title = field.related_model._meta.verbose_name
 
     @classmethod
-    def url(cls, model: type[Model], field_path: str, pk: object) -> str:
+    def url(cls, model: type[Model], field_path: str, pk: str | int) -> str:
         """The list of a model, narrowed down to the rows of one related row."""
         changelist = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
         return f"{changelist}?{urlencode({f'{field_path}__id__exact': pk})}"
@@ -142,7 +150,7 @@ class LinkedRowFilter(admin.FieldListFilter):
         return [self.parameter]
 
     def has_output(self) -> bool:
-        return bool(self.used_parameters)
+        return bool(self.values)
 
     def choices(self, changelist: ChangeList) -> Iterator[Any]:
         yield {
@@ -153,14 +161,14 @@ class LinkedRowFilter(admin.FieldListFilter):
         yield {
             "selected": True,
             "query_string": changelist.get_query_string(),
-            "display": ", ".join(map(str, self.used_parameters[self.parameter])),
+            "display": ", ".join(self.values),
         }
 
 
 class PersonRowsAdmin(LargeTableAdmin[M]):
     """The admin of a table whose rows each belong to a person, in `user`."""
 
-    list_select_related = ("user",)
+    list_select_related: ClassVar[tuple[str, ...]] = ("user",)
     search_fields = ("id", "user__id", "user__email")
     search_help_text = "A number such as 7, or a person's whole id or email address."
 

@@ -120,6 +120,8 @@ def database(url: str) -> dict[str, Any]:
         options.setdefault("transaction_mode", "IMMEDIATE")
         options.setdefault("timeout", 30)
         options.setdefault("init_command", "PRAGMA journal_mode = WAL")
+        # A relative path starts here, wherever a command is called from.
+        config["NAME"] = str(BASE_DIR / config["NAME"])
         # A file, not memory: the tests run many connections at once, as the server does.
         config["TEST"] = {"NAME": f"{config['NAME']}.test.sqlite3"}
     elif config["ENGINE"] == "django.db.backends.postgresql":
@@ -130,7 +132,7 @@ def database(url: str) -> dict[str, Any]:
     return config
 
 
-DATABASES = {"default": database(env.str("DATABASE_URL", default=f"sqlite:///{BASE_DIR / 'db.sqlite3'}"))}
+DATABASES = {"default": database(env.str("DATABASE_URL", default="sqlite:///db.sqlite3"))}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- People ------------------------------------------------------------------------------------------------------

@@ -6,6 +6,8 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from todoproj.health import health
 
+admin.site.site_header = admin.site.site_title = "todoproj"
+
 urlpatterns = [
     path("", include("mcp_tools.urls")),
     path("admin/", admin.site.urls),

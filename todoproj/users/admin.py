@@ -7,11 +7,11 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.admin.models import ADDITION, CHANGE, LogEntry
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.forms import AdminUserCreationForm
 from django.core.exceptions import ValidationError
-from django.db.models import Q, QuerySet
+from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
@@ -31,7 +31,7 @@ from todoproj.users.models import PersonalToken, Scope, User, new_user_id
 from todoproj.users.services import issue_token
 
 
-class UserAddForm(AdminUserCreationForm[User] if TYPE_CHECKING else AdminUserCreationForm):
+class UserAddForm(AdminUserCreationForm):  # type: ignore[type-arg]  # Django's own takes none at run time
     id = forms.CharField(
         required=False,
         max_length=255,
@@ -43,7 +43,7 @@ class UserAddForm(AdminUserCreationForm[User] if TYPE_CHECKING else AdminUserCre
 
 
 @admin.register(User)
-class UserAdmin(LargeTableAdmin[User], DjangoUserAdmin):
+class UserAdmin(LargeTableAdmin[User], DjangoUserAdmin):  # type: ignore[type-arg]
     add_form = UserAddForm
     add_fieldsets = (
         (
@@ -60,8 +60,7 @@ class UserAdmin(LargeTableAdmin[User], DjangoUserAdmin):
         ("Permissions", {"fields": ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")}),
         ("Important dates", {"fields": ("last_login", "date_joined")}),
     )
-    list_display = ("id", "username", "email", "is_active", "is_staff", "last_login")
-    list_display_links = ("id", "username")
+    list_display = ("username", "email", "is_active", "is_staff", "last_login", "whole_id")
     list_filter = ("is_active", "is_staff")
     ordering = ("username",)
     search_fields = ("id", "username", "email")
@@ -71,10 +70,15 @@ class UserAdmin(LargeTableAdmin[User], DjangoUserAdmin):
     def search(self, term: str) -> Q:
         return is_person(term) | Q(username__startswith=term)
 
+    @admin.display(description="id")
+    def whole_id(self, person: User) -> SafeString:
+        # A UUID would else break into four lines, and the list be four times as long.
+        return format_html('<span style="white-space: nowrap">{}</span>', person.pk)
+
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> User | None:
         return super().get_object(request, object_id, from_field) if is_storable(object_id) else None
 
-    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Sequence[str]:
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
         return () if obj is None else ("id", "belongings", "last_login", "date_joined")
 
     @admin.display(description="what is theirs")
@@ -117,9 +121,9 @@ class UserAdmin(LargeTableAdmin[User], DjangoUserAdmin):
             try:
                 record, token = issue_token(user_id=person.pk, name="Issued in the admin")
             except User.DoesNotExist:
-                self.message_user(request, f"{person} is deactivated, so gets no token.", messages.WARNING)
+                self.message_user(request, f"No token for {person}, who is deactivated.", messages.WARNING)
             else:
-                LogEntry.objects.log_actions(request.user.pk, [record], ADDITION, [{"added": {}}])
+                LogEntry.objects.log_actions(str(request.user.pk), [record], ADDITION, [{"added": {}}])
                 issued.append((record, token))
         return issued_page(request, self.admin_site, issued) if issued else None
 
@@ -131,7 +135,7 @@ class StateFilter(admin.SimpleListFilter):
     def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin[Any]) -> list[tuple[str, str]]:
         return [("usable", "Usable"), ("revoked", "Revoked"), ("expired", "Expired")]
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[PersonalToken]) -> QuerySet[PersonalToken]:
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[PersonalToken]:
         match self.value():
             case "usable":
                 return queryset & PersonalToken.objects.usable()
@@ -142,7 +146,7 @@ class StateFilter(admin.SimpleListFilter):
         return queryset
 
 
-class IssueTokenForm(forms.ModelForm[PersonalToken] if TYPE_CHECKING else forms.ModelForm):
+class IssueTokenForm(forms.ModelForm):  # type: ignore[type-arg]
     scopes = forms.MultipleChoiceField(
         choices=Scope.choices, initial=Scope.values, widget=forms.CheckboxSelectMultiple, help_text="What it allows."
     )
@@ -155,17 +159,21 @@ class IssueTokenForm(forms.ModelForm[PersonalToken] if TYPE_CHECKING else forms.
 class PersonalTokenAdmin(ServiceWritesAdmin[PersonalToken]):
     """Tokens are issued and revoked, never changed; only a superuser deletes the record of one."""
 
-    form = IssueTokenForm
     autocomplete_fields = ("user",)
     list_display = ("__str__", "person", "scopes", "created_at", "last_used_at", "expires_at", "revoked_at")
     list_filter = (StateFilter, ("user", LinkedRowFilter))
     ordering = ("-id",)
     actions = ("revoke",)
 
-    def get_fields(self, request: HttpRequest, obj: PersonalToken | None = None) -> Sequence[str]:
+    def get_fields(self, request: HttpRequest, obj: PersonalToken | None = None) -> tuple[str, ...]:
         if obj is None:
             return ("user", "name", "scopes", "expires_at")
         return ("person", "name", "scopes", "created_at", "last_used_at", "expires_at", "revoked_at")
+
+    def get_form(
+        self, request: HttpRequest, obj: PersonalToken | None = None, change: bool = False, **kwargs: Any
+    ) -> type[forms.ModelForm[PersonalToken]]:
+        return super().get_form(request, obj, change, **kwargs, **({"form": IssueTokenForm} if obj is None else {}))
 
     def has_change_permission(self, request: HttpRequest, obj: PersonalToken | None = None) -> bool:
         return False
@@ -179,8 +187,9 @@ class PersonalTokenAdmin(ServiceWritesAdmin[PersonalToken]):
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        # The next page shows the token, and nothing may come in its way.
-        return super().add_view(request, form_url, {"show_save_and_add_another": False, **(extra_context or {})})
+        # Whatever the button, the next page shows the token.
+        only_save = {"show_save_and_add_another": False, "show_save_and_continue": False}
+        return super().add_view(request, form_url, only_save | (extra_context or {}))
 
     def save_model(self, request: HttpRequest, obj: PersonalToken, form: Any, change: bool) -> None:
         try:
@@ -202,7 +211,7 @@ class PersonalTokenAdmin(ServiceWritesAdmin[PersonalToken]):
         # The rows as they are now: a filter on the state would not find them any more when it comes to the log.
         chosen = list(tokens.filter(revoked_at=None))
         revoked = PersonalToken.objects.filter(pk__in=[token.pk for token in chosen]).revoke()
-        LogEntry.objects.log_actions(request.user.pk, chosen, CHANGE, "Revoked.")
+        LogEntry.objects.log_actions(str(request.user.pk), chosen, CHANGE, "Revoked.")
         self.message_user(request, f"{revoked} revoked. Each is refused from now on.", messages.SUCCESS)
 
 
@@ -212,5 +221,5 @@ def issued_page(request: HttpRequest, site: admin.AdminSite, issued: list[tuple[
     It answers the form itself: a message for the page after a redirect would keep them in a cookie or in the database.
     """
     context = {**site.each_context(request), "title": "Copy it now", "opts": PersonalToken._meta, "issued": issued}
-    request.current_app = site.name  # type: ignore[attr-defined]
+    request.current_app = site.name
     return TemplateResponse(request, "admin/users/personaltoken/issued.html", context)

@@ -68,9 +68,6 @@ class User(AbstractUser):
         ]
         permissions = [("act_for_any_user", "May act for any active user (the service account of a chat backend)")]
 
-    def __str__(self) -> str:
-        return self.id
-
 
 class Scope(models.TextChoices):
     """What a token allows, as OAuth 2.0 scopes (RFC 6749 section 3.3)."""
@@ -103,8 +100,15 @@ class PersonalToken(models.Model):
     # last_used_at is exact to this: a token in steady use costs one write in that time, not one a call.
     LAST_USED_RESOLUTION = dt.timedelta(minutes=1)
 
-    user = models.ForeignKey(User, models.CASCADE, related_name="personal_tokens", db_index=False)
-    name = models.CharField(max_length=100, blank=True, help_text="What or who uses it, such as “Claude on my laptop”.")
+    user = models.ForeignKey(
+        User, models.CASCADE, related_name="personal_tokens", db_index=False, verbose_name="person"
+    )
+    name = models.CharField(
+        max_length=100,
+        blank=True,
+        validators=[validate_storable],
+        help_text="What or who uses it, such as “Claude on my laptop”.",
+    )
     digest = models.CharField(max_length=64, editable=False)
     scopes = models.CharField(max_length=200, help_text="Separated by spaces.")
     created_at = models.DateTimeField(default=timezone.now, editable=False)

@@ -36,13 +36,15 @@ class Command(BaseCommand):
 
 def require_free(host: str, port: int) -> None:
     """Raise CommandError, which says what to do, if nothing can listen there."""
+    if not 0 < port < 65536:
+        raise CommandError(f"There is no port {port}. Set PORT to one from 1 to 65535.")
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind, protocol) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
-    except (OSError, OverflowError) as error:
-        if getattr(error, "errno", None) == errno.EADDRINUSE:
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
             raise CommandError(f"Port {port} on {host} is taken. Set PORT to another, such as {port + 1}.") from None
         raise CommandError(f"Can't listen on {host}, port {port}: {error}. Set HOST and PORT to others.") from None
 

@@ -123,7 +123,10 @@ class Migration(migrations.Migration):
                 (
                     "name",
                     models.CharField(
-                        blank=True, help_text="What or who uses it, such as “Claude on my laptop”.", max_length=100
+                        blank=True,
+                        help_text="What or who uses it, such as “Claude on my laptop”.",
+                        max_length=100,
+                        validators=[todoproj.text.validate_storable],
                     ),
                 ),
                 ("digest", models.CharField(editable=False, max_length=64)),
@@ -139,6 +142,7 @@ class Migration(migrations.Migration):
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="personal_tokens",
                         to=settings.AUTH_USER_MODEL,
+                        verbose_name="person",
                     ),
                 ),
             ],

@@ -1,0 +1,78 @@
+"""Settings from the environment, each in a process of its own, as the operator starts it."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+from django.conf import settings
+
+GOOD = {
+    "ENVIRONMENT": "production",
+    "SECRET_KEY": "k3y-" + "abcdefghijklmnopqrstuvwxyz0123456789-ABCDEFGHIJKLMNOP",
+    "ALLOWED_HOSTS": "todo.example.com",
+}
+
+
+def manage(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    kept = {name: value for name, value in os.environ.items() if name not in {*GOOD, "DEBUG"}}
+    return subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        cwd=settings.BASE_DIR,
+        env=kept | environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_production_passes_the_deployment_checks() -> None:
+    done = manage("check", "--deploy", "--fail-level", "WARNING", **GOOD)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"DEBUG": "true"}, "DEBUG is on"),
+        ({"SECRET_KEY": None}, "SECRET_KEY is not set"),
+        ({"SECRET_KEY": "short"}, "SECRET_KEY is too short"),
+        ({"SECRET_KEY": "a" * 60}, "SECRET_KEY is too short"),
+        ({"ALLOWED_HOSTS": "*"}, "ALLOWED_HOSTS is *"),
+        ({"ALLOWED_HOSTS": "todo.example.com,*"}, "ALLOWED_HOSTS is *"),
+        ({"ALLOWED_HOSTS": None}, "ALLOWED_HOSTS is not set"),
+        ({"ENVIRONMENT": "prod"}, "Use development or production"),
+        ({"DATABASE_URL": "mysql://localhost/x"}, "Use postgres"),
+    ],
+)
+def test_production_refuses_to_start(change: dict[str, str | None], why: str) -> None:
+    environment = {name: value for name, value in (GOOD | change).items() if value is not None}
+    refused = manage("check", **environment)
+    assert refused.returncode != 0
+    assert why in refused.stderr
+    assert GOOD["SECRET_KEY"] not in refused.stderr + refused.stdout
+
+
+def test_every_fault_is_named_at_once() -> None:
+    refused = manage("check", ENVIRONMENT="production", DEBUG="true")
+    for name in ["DEBUG", "SECRET_KEY", "ALLOWED_HOSTS"]:
+        assert name in refused.stderr
+
+
+def test_the_demo_is_not_for_production() -> None:
+    refused = manage("demo", **GOOD)
+    assert refused.returncode != 0
+    assert "ENVIRONMENT=production" in refused.stderr
+
+
+def test_every_variable_is_documented() -> None:
+    source = (settings.BASE_DIR / "todoproj" / "settings.py").read_text()
+    names = set(re.findall(r'env\.\w+\(\s*"(\w+)"', source)) | {"HOST", "PORT", "WEB_CONCURRENCY"}
+    assert len(names) > 10
+    for document in ["README.md", ".env.example"]:
+        text = (settings.BASE_DIR / document).read_text()
+        assert not {name for name in names if name not in text}, document
