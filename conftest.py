@@ -14,6 +14,8 @@ from django.test import Client
 
 from mcp_tools.protocol import META_CLIENT_CAPABILITIES, META_PROTOCOL_VERSION, REVISIONS
 from todoproj.users.models import Scope, User
+from todoproj.users.principals import Caller as TokenCaller
+from todoproj.users.principals import Principal, Unauthenticated
 from todoproj.users.services import issue_token
 from todoproj.users.tests.factories import UserFactory
 
@@ -68,6 +70,14 @@ class Caller:
         assert json.loads(result["content"][0]["text"]) == reply
         assert result["isError"] is (reply["status"] == "error")
         return reply
+
+
+def authenticate(token: str) -> Principal | None:
+    """Whose token it is; None for one that is refused."""
+    try:
+        return TokenCaller(token).principal
+    except Unauthenticated:
+        return None
 
 
 def grant_act_for_any_user(user: User) -> None:

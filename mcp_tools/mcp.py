@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from mcp_server import MCPToolset
 from pydantic import BeforeValidator, Field
 
-from mcp_tools.identity import person_for
+from mcp_tools.identity import Call
 from mcp_tools.registry import tool
 from mcp_tools.replies import (
     Reply,
@@ -18,7 +18,7 @@ from mcp_tools.replies import (
     success,
 )
 from tasks import services
-from tasks.models import DESCRIPTION_MAX_LENGTH, TITLE_MAX_LENGTH, Task
+from tasks.models import DESCRIPTION_MAX_LENGTH, TITLE_MAX_LENGTH
 from todoproj.keyset import PAGE_SIZE, PAGE_SIZE_MAX
 from todoproj.users.models import Scope
 
@@ -97,23 +97,25 @@ Cursor = Annotated[
 
 
 class TodoTools(MCPToolset):  # type: ignore[misc]  # django-mcp-server has no type hints
-    """What an agent can do with a person's tasks. `context` is the Principal that calls."""
+    """What an agent can do with a person's tasks. Each method serves one call: `context`."""
+
+    context: Call
 
     @tool(title="Add a task", scope=Scope.TASKS_WRITE, destructive=False, idempotent=False)
     def add_task(
         self, *, user_id: UserId | None = None, title: Title, description: Description = ""
     ) -> Reply[TaskAdded]:
         """Add a task to the person's todo list. It starts out pending. Called twice, it adds two."""
-        task = services.add_task(user_id=person_for(self.context, user_id), title=title, description=description)
+        task = services.add_task(person=self.context.person(user_id), title=title, description=description)
         return success(
             TaskAdded(
-                task_id=task.pk,
+                task_id=task.id,
                 title=task.title,
                 description=task.description,
                 completed=task.completed,
                 created_at=task.created_at,
             ),
-            f"Task {task.pk} was added.",
+            f"Task {task.id} was added.",
         )
 
     @tool(title="List tasks", scope=Scope.TASKS_READ, read_only=True, destructive=False, idempotent=True)
@@ -126,11 +128,12 @@ class TodoTools(MCPToolset):  # type: ignore[misc]  # django-mcp-server has no t
         cursor: Cursor | None = None,
     ) -> Reply[TasksListed]:
         """List the person's tasks, the newest first, a page at a time. Use it to find a task's task_id."""
-        tasks = Task.objects.owned_by(person_for(self.context, user_id)).with_status(status)
-        found, next_cursor = tasks.page(limit=limit, cursor=cursor)
+        found, next_cursor = services.list_tasks(
+            person=self.context.person(user_id), status=status, limit=limit, cursor=cursor
+        )
         page = [
             TaskListed(
-                task_id=task.pk,
+                task_id=task.id,
                 title=task.title,
                 description=task.description,
                 completed=task.completed,
@@ -145,23 +148,23 @@ class TodoTools(MCPToolset):  # type: ignore[misc]  # django-mcp-server has no t
     @tool(title="Complete a task", scope=Scope.TASKS_WRITE, destructive=False, idempotent=True)
     def complete_task(self, *, user_id: UserId | None = None, task_id: TaskId) -> Reply[TaskCompleted]:
         """Mark a task as done. Doing it again changes nothing and is no error."""
-        task, completed_now = services.complete_task(user_id=person_for(self.context, user_id), task_id=task_id)
+        task, completed_now = services.complete_task(person=self.context.person(user_id), task_id=task_id)
         return success(
             TaskCompleted(
-                task_id=task.pk,
+                task_id=task.id,
                 title=task.title,
                 completed=task.completed,
                 updated_at=task.updated_at,
                 already_completed=not completed_now,
             ),
-            f"Task {task.pk} is completed." if completed_now else f"Task {task.pk} was completed already.",
+            f"Task {task.id} is completed." if completed_now else f"Task {task.id} was completed already.",
         )
 
     @tool(title="Delete a task", scope=Scope.TASKS_WRITE, destructive=True, idempotent=True)
     def delete_task(self, *, user_id: UserId | None = None, task_id: TaskId) -> Reply[TaskDeleted]:
         """Delete a task for good. To mark it as done, use complete_task instead."""
-        task = services.delete_task(user_id=person_for(self.context, user_id), task_id=task_id)
-        return success(TaskDeleted(task_id=task.pk, title=task.title), f"Task {task.pk} was deleted.")
+        task = services.delete_task(person=self.context.person(user_id), task_id=task_id)
+        return success(TaskDeleted(task_id=task.id, title=task.title), f"Task {task.id} was deleted.")
 
     @tool(title="Change a task", scope=Scope.TASKS_WRITE, destructive=True, idempotent=True)
     def update_task(
@@ -174,15 +177,15 @@ class TodoTools(MCPToolset):  # type: ignore[misc]  # django-mcp-server has no t
     ) -> Reply[TaskUpdated]:
         """Change a task's title, its description, or both. What you leave out stays as it is."""
         task, updated_fields = services.update_task(
-            user_id=person_for(self.context, user_id), task_id=task_id, title=title, description=description
+            person=self.context.person(user_id), task_id=task_id, title=title, description=description
         )
         return success(
             TaskUpdated(
-                task_id=task.pk,
+                task_id=task.id,
                 title=task.title,
                 description=task.description,
                 updated_fields=updated_fields,
                 updated_at=task.updated_at,
             ),
-            f"Task {task.pk} was changed.",
+            f"Task {task.id} was changed.",
         )

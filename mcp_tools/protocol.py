@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn, TypeAlias
 
-from todoproj.users.principals import Principal
+from todoproj.users.principals import Caller
 
 JSON: TypeAlias = Any
 
@@ -47,7 +47,7 @@ class Revision:
 
     name: str
     handshake: bool
-    methods: Mapping[str, Callable[[Server, Revision, Message, Principal], Answer]] = field(repr=False)
+    methods: Mapping[str, Callable[[Server, Revision, Message, Caller], Answer]] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ class Tool:
 
     name: str
     definition: dict[str, JSON]
-    run: Callable[[dict[str, JSON], Principal], ToolResult]
+    run: Callable[[dict[str, JSON], Caller], ToolResult]
 
 
 def encode(value: JSON) -> bytes:
@@ -228,7 +228,7 @@ class Server:
             if revision.handshake
         }
 
-    def answer(self, message: Message, revision: Revision, caller: Principal) -> Answer:
+    def answer(self, message: Message, revision: Revision, caller: Caller) -> Answer:
         """The response to a request. Never raises for what the message holds."""
         try:
             if not revision.handshake:
@@ -247,25 +247,25 @@ class Server:
         extra = self._extra[revision.handshake]
         return b'{"jsonrpc":"2.0","id":%b,"result":%b%b}}' % (encode(message.id), result[:-1], extra)
 
-    def _initialize(self, revision: Revision, message: Message, caller: Principal) -> Answer:
+    def _initialize(self, revision: Revision, message: Message, caller: Caller) -> Answer:
         requested = message.params.get("protocolVersion")
         if not isinstance(requested, str):
             raise ProtocolError(INVALID_PARAMS, "initialize needs protocolVersion, such as 2025-11-25.")
         greeting = self._greetings.get(requested, self._greetings[NEWEST_HANDSHAKE])
         return Answer(self._result(revision, message, greeting))
 
-    def _ping(self, revision: Revision, message: Message, caller: Principal) -> Answer:
+    def _ping(self, revision: Revision, message: Message, caller: Caller) -> Answer:
         return Answer(b'{"jsonrpc":"2.0","id":%b,"result":{}}' % encode(message.id))
 
-    def _discover(self, revision: Revision, message: Message, caller: Principal) -> Answer:
+    def _discover(self, revision: Revision, message: Message, caller: Caller) -> Answer:
         return Answer(self._result(revision, message, self._discovery))
 
-    def _list_tools(self, revision: Revision, message: Message, caller: Principal) -> Answer:
+    def _list_tools(self, revision: Revision, message: Message, caller: Caller) -> Answer:
         if message.params.get("cursor") is not None:
             raise ProtocolError(INVALID_PARAMS, "Invalid cursor: the list has one page. Leave the cursor out.")
         return Answer(self._result(revision, message, self._lists[revision.handshake]))
 
-    def _call_tool(self, revision: Revision, message: Message, caller: Principal) -> Answer:
+    def _call_tool(self, revision: Revision, message: Message, caller: Caller) -> Answer:
         name = message.params.get("name")
         tool = self._tools.get(name) if isinstance(name, str) else None
         if tool is None:

@@ -18,10 +18,11 @@ from mcp_server import MCPToolset
 from pydantic_core import to_json
 
 from mcp_tools import replies
+from mcp_tools.identity import Call
 from mcp_tools.protocol import JSON, Tool, ToolResult
 from todoproj.logs import current_request_id
 from todoproj.users.models import Scope
-from todoproj.users.principals import Principal
+from todoproj.users.principals import Caller, MissingScope
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -80,21 +81,22 @@ def _tool(toolset: type[MCPToolset], method: Any, registered: RegisteredTool) ->
         "annotations": declaration.annotations.model_dump(exclude_none=True),
     }
 
-    def run(arguments: dict[str, JSON], principal: Principal) -> ToolResult:
+    def run(arguments: dict[str, JSON], caller: Caller) -> ToolResult:
         started = perf_counter()
-        missing_scope = None if declaration.scope in principal.scopes else declaration.scope.value
-        if missing_scope:
-            reply = replies.error(403, f"The token lacks the scope {missing_scope}. Use one that has it.")
-        else:
-            reply = _call(toolset, method, model, schema, arguments, principal)
+        missing_scope = None
+        try:
+            # Agents send null for what they leave out.
+            given = model.model_validate({name: value for name, value in arguments.items() if value is not None})
+            reply = method(toolset(context=Call(caller, declaration.scope)), **dict(given))
+        except Exception as fault:
+            reply, missing_scope = _explain(fault, caller, declaration.scope, schema)
         user_id = arguments.get("user_id")
         logger.info(
             "tool call",
             extra={
                 "tool": registered.name,
-                "principal": principal.user_id,
-                "credential": principal.credential,
-                "user": principal.user_id if user_id is None else str(user_id)[:255],
+                "principal": caller.user_id,
+                "user": caller.user_id if user_id is None else str(user_id)[:255],
                 "outcome": reply.data["error_code"] if reply.status == "error" else "success",
                 "milliseconds": round((perf_counter() - started) * 1000, 2),
             },
@@ -104,24 +106,22 @@ def _tool(toolset: type[MCPToolset], method: Any, registered: RegisteredTool) ->
     return Tool(registered.name, definition, run)
 
 
-def _call(
-    toolset: type[MCPToolset],
-    method: Callable[..., replies.Reply[Any]],
-    model: type[pydantic.BaseModel],
-    schema: dict[str, Any],
-    arguments: dict[str, JSON],
-    principal: Principal,
-) -> replies.Reply[Any]:
+def _explain(
+    fault: Exception, caller: Caller, scope: str, schema: dict[str, Any]
+) -> tuple[replies.Reply[replies.ErrorData], str | None]:
+    """The reply to a call that failed, and the scope that was missing, if that is why.
+
+    Raises Unauthenticated: whoever has no good token learns nothing else.
+    """
     try:
-        # Agents send null for what they leave out.
-        given = model.model_validate({name: value for name, value in arguments.items() if value is not None})
-        return method(toolset(context=principal), **dict(given))
-    except Exception as fault:
-        reply = replies.refusal(fault, schema)
-        if reply is None:
-            logger.exception("tool failed")
-            reply = replies.error(500, f"Something went wrong here. Try again, or report {current_request_id()}.")
-        return reply
+        caller.require(scope)
+    except MissingScope:
+        return replies.error(403, f"The token lacks the scope {scope}. Use one that has it."), scope
+    reply = replies.refusal(fault, schema)
+    if reply is None:
+        logger.error("tool failed", exc_info=fault)
+        reply = replies.error(500, f"Something went wrong here. Try again, or report {current_request_id()}.")
+    return reply, None
 
 
 def _strict(model: type[ArgModelBase]) -> type[ArgModelBase]:

@@ -28,7 +28,7 @@ from mcp_tools.protocol import (
 )
 from mcp_tools.server import SERVER
 from todoproj.logs import current_request_id
-from todoproj.users.principals import authenticate, bearer_token
+from todoproj.users.principals import Caller, Unauthenticated, bearer_token
 
 logger = logging.getLogger(__name__)
 
@@ -43,21 +43,28 @@ NAMED_BY: Final = {"tools/call": "name", "prompts/get": "name", "resources/read"
 @csrf_exempt
 def mcp(request: HttpRequest) -> HttpResponse:
     """One JSON-RPC message in the body, one in the reply; 202 without a body for a notification."""
-    meta = request.META
-    origin = meta.get("HTTP_ORIGIN")
+    origin = request.META.get("HTTP_ORIGIN")
     if origin is not None and not _origin_allowed(request, origin):
         return _refused(403, "This origin is not allowed. The operator can add it to MCP_ALLOWED_ORIGINS.")
     if request.method != "POST":
         return HttpResponseNotAllowed(["POST"])
+    token = bearer_token(request.META.get("HTTP_AUTHORIZATION"))
+    if token is None:
+        return _unauthenticated()
+    caller = Caller(token)
+    try:
+        response = _answer(request, caller)
+        # A tool looks the token up on its way; whatever was answered without that waits for it here.
+        if not caller.authenticated:
+            caller.authenticate()
+    except Unauthenticated:
+        return _unauthenticated(', error="invalid_token"')
+    return response
 
-    token = bearer_token(meta.get("HTTP_AUTHORIZATION"))
-    caller = authenticate(token) if token else None
-    if caller is None:
-        challenge = 'Bearer scope="tasks:read tasks:write"' + (', error="invalid_token"' if token else "")
-        response = _refused(401, "Send a valid token: Authorization: Bearer todo_….")
-        response["WWW-Authenticate"] = challenge
-        return response
 
+def _answer(request: HttpRequest, caller: Caller) -> HttpResponse:
+    """What the caller gets, provided that the token is good. Raises Unauthenticated if that has come out by now."""
+    meta = request.META
     if meta.get("CONTENT_TYPE", "").partition(";")[0].strip().lower() != "application/json":
         return _refused(415, "The body must be JSON: Content-Type: application/json.")
     if not _accepts_json(meta.get("HTTP_ACCEPT", "*/*")):
@@ -80,6 +87,8 @@ def mcp(request: HttpRequest) -> HttpResponse:
         answer = SERVER.answer(message, revision, caller)
     except ProtocolError as error:
         return _response(error.answer(message.id if message else None), 400)
+    except Unauthenticated:
+        raise
     except Exception:
         logger.exception("MCP request failed")
         fault = ProtocolError(INTERNAL_ERROR, f"Internal error. Try again, or report {current_request_id()}.")
@@ -100,6 +109,12 @@ def _status(revision: Revision, error_code: int | None) -> int:
 
 def _response(answer: Answer, status: int) -> HttpResponse:
     return HttpResponse(answer.body, status=status, content_type="application/json")
+
+
+def _unauthenticated(error: str = "") -> HttpResponse:
+    response = _refused(401, "Send a valid token: Authorization: Bearer todo_….")
+    response["WWW-Authenticate"] = f'Bearer scope="tasks:read tasks:write"{error}'
+    return response
 
 
 def _refused(status: int, why: str) -> HttpResponse:

@@ -15,6 +15,7 @@ from django.http import HttpRequest
 from tasks import services
 from tasks.models import Task
 from todoproj.admin import LinkedRowFilter, ServiceWritesAdmin
+from todoproj.users.principals import Person
 
 
 class LinesField(forms.CharField):
@@ -44,20 +45,20 @@ class TaskAdmin(ServiceWritesAdmin[Task]):
 
     def save_model(self, request: HttpRequest, obj: Task, form: Any, change: bool) -> None:
         if not change:
-            obj.pk = services.add_task(user_id=obj.user_id, title=obj.title, description=obj.description).pk
+            obj.pk = services.add_task(person=Person(obj.user_id), title=obj.title, description=obj.description).id
             return
         changed = {name: form.cleaned_data[name] for name in form.changed_data}
         if not changed:
             return
         try:
-            services.update_task(user_id=obj.user_id, task_id=obj.pk, **changed)
+            services.update_task(person=Person(obj.user_id), task_id=obj.pk, **changed)
         except Task.DoesNotExist:
             raise ValidationError("Somebody has deleted it meanwhile.") from None
 
     def delete_model(self, request: HttpRequest, obj: Task) -> None:
         # If somebody else was faster, it is as gone as was wanted.
         with suppress(Task.DoesNotExist):
-            services.delete_task(user_id=obj.user_id, task_id=obj.pk)
+            services.delete_task(person=Person(obj.user_id), task_id=obj.pk)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Task]) -> None:
         for task in queryset:
@@ -68,7 +69,7 @@ class TaskAdmin(ServiceWritesAdmin[Task]):
         completed = []
         for task in tasks:
             with suppress(Task.DoesNotExist):
-                done, newly = services.complete_task(user_id=task.user_id, task_id=task.pk)
-                completed += [done] if newly else []
+                _, newly = services.complete_task(person=Person(task.user_id), task_id=task.pk)
+                completed += [task] if newly else []
         LogEntry.objects.log_actions(str(request.user.pk), completed, CHANGE, "Marked as completed.")
         self.message_user(request, f"{len(completed)} marked as completed.", messages.SUCCESS)

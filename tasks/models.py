@@ -1,4 +1,4 @@
-"""Tasks, and the only door to them: `Task.objects.owned_by(user_id)`."""
+"""Tasks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from django.db.models.functions import Length
 from django.db.models.lookups import GreaterThanOrEqual, LessThanOrEqual
 from django.utils import timezone
 
-from todoproj import keyset
 from todoproj.indexes import Index
 from todoproj.text import validate_storable
 
@@ -25,25 +24,8 @@ class Status(models.TextChoices):
     COMPLETED = "completed"
 
 
-class TaskQuerySet(models.QuerySet["Task"]):
-    def owned_by(self, user_id: str) -> TaskQuerySet:
-        """This person's tasks: for anyone else's, the answer is as if they did not exist."""
-        return self.filter(user_id=user_id)
-
-    def with_status(self, status: str) -> TaskQuerySet:
-        """Pending, completed or all, as in `Status`."""
-        if status == Status.ALL:
-            return self
-        # Not `completed=…`: Django writes that as NOT "completed", for which SQLite uses no index.
-        return self.filter(completed__in=[status == Status.COMPLETED])
-
-    def page(self, *, limit: int, cursor: str | None = None) -> tuple[list[Task], str | None]:
-        """At most `limit` tasks, newest first, from `cursor` on, and the cursor of the next page; see `keyset.page`."""
-        return keyset.page(self, by="created_at", limit=limit, cursor=cursor)
-
-
 class Task(models.Model):
-    """Something a person means to do."""
+    """Something a person means to do. The services are the only door: they reach one person's tasks, no other's."""
 
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.CASCADE, related_name="tasks", db_index=False, verbose_name="person"
@@ -56,8 +38,6 @@ class Task(models.Model):
     completed_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now)
     updated_at = models.DateTimeField(default=timezone.now)
-
-    objects = TaskQuerySet.as_manager()
 
     class Meta:
         db_table = "tasks"

@@ -1,72 +1,125 @@
-"""The rules for every write to tasks, whoever asks: an agent, an app or a member of staff.
+"""The rules for tasks, whoever asks: an agent, an app or a member of staff.
 
-Raises, besides what each says: django.core.exceptions.ValidationError with the field's name for a value that can't be
-kept, and Task.DoesNotExist for a task that is not this person's, whether or not it is somebody else's.
+Each takes the Person whose list it is, and raises, besides what it says: what `Person.execute` raises,
+django.core.exceptions.ValidationError with the field's name for a value that can't be kept, and Task.DoesNotExist for a
+task that is not this person's, whether or not it is somebody else's.
 """
 
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
 from django.core.exceptions import ValidationError
-from django.db import transaction
 from django.utils import timezone
 
-from tasks.models import Task
+from tasks import statements
+from tasks.models import Status, Task
+from todoproj.keyset import Position
+from todoproj.statements import to_datetime
+from todoproj.users.principals import Person
+
+# The fields that people write, which know what may be in them.
+_FIELDS: dict[str, Any] = {name: Task._meta.get_field(name) for name in ["title", "description"]}
+
+# The largest bigint: no task has a larger id, and to ask the database for one would be an error.
+_MAX_ID = 2**63 - 1
 
 
-@transaction.atomic
-def add_task(*, user_id: str, title: str, description: str = "") -> Task:
+class TaskRow(NamedTuple):
+    """A task as it is in the database."""
+
+    id: int
+    title: str
+    description: str
+    completed: bool
+    completed_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+
+
+def add_task(*, person: Person, title: str, description: str = "") -> TaskRow:
     """A new pending task. The title is stripped of white space around it, and must not be blank."""
-    task = Task(user_id=user_id, title=title.strip(), description=description)
-    task.updated_at = task.created_at
-    _validate(task)
-    task.save(force_insert=True)
-    return task
+    kept = _kept({"title": title, "description": description})
+    now = timezone.now()
+    return _one(person, statements.ADD, [kept["title"], kept["description"], now, now])
 
 
-@transaction.atomic
-def complete_task(*, user_id: str, task_id: int) -> tuple[Task, bool]:
+def get_task(*, person: Person, task_id: int) -> TaskRow:
+    """One task."""
+    return _one(person, statements.GET, [task_id], task_id)
+
+
+def list_tasks(
+    *, person: Person, status: str = Status.ALL, limit: int, cursor: str | None = None
+) -> tuple[list[TaskRow], str | None]:
+    """At most `limit` tasks, newest first and then by id, from `cursor` on; and the next page's cursor, if any.
+
+    Raises ValidationError for a text that is no cursor.
+    """
+    after = () if cursor is None else Position.from_cursor(cursor)
+    rows = person.execute(statements.PAGE[status, bool(after)], [*after, limit + 1])
+    found = [_task(row) for row in rows[:limit]]
+    more = len(rows) > limit
+    return found, Position(found[-1].created_at, found[-1].id).to_cursor() if more else None
+
+
+def complete_task(*, person: Person, task_id: int) -> tuple[TaskRow, bool]:
     """The completed task, and whether this call completed it: doing it again changes nothing, not even a time."""
-    task = _for_update(user_id, task_id)
-    if task.completed:
-        return task, False
-    task.completed = True
-    task.completed_at = task.updated_at = timezone.now()
-    task.save(update_fields=["completed", "completed_at", "updated_at"])
-    return task, True
+    now = timezone.now()
+    try:
+        return _one(person, statements.COMPLETE, [now, now, task_id], task_id), True
+    except Task.DoesNotExist:
+        return get_task(person=person, task_id=task_id), False
 
 
-@transaction.atomic
-def delete_task(*, user_id: str, task_id: int) -> Task:
+def delete_task(*, person: Person, task_id: int) -> TaskRow:
     """The task as it was: it is gone for good."""
-    task = _for_update(user_id, task_id)
-    Task.objects.filter(pk=task.pk).delete()
-    return task
+    return _one(person, statements.DELETE, [task_id], task_id)
 
 
-@transaction.atomic
 def update_task(
-    *, user_id: str, task_id: int, title: str | None = None, description: str | None = None
-) -> tuple[Task, list[str]]:
+    *, person: Person, task_id: int, title: str | None = None, description: str | None = None
+) -> tuple[TaskRow, list[str]]:
     """The changed task, and the names of the fields that were given. None leaves a field alone; "" clears the
     description. Raises ValidationError if nothing was given to change."""
-    given = [name for name, value in [("title", title), ("description", description)] if value is not None]
-    if not given:
+    given = {"title": title, "description": description}
+    kept = _kept({name: value for name, value in given.items() if value is not None})
+    if not kept:
         raise ValidationError("Nothing to change. Give `title`, `description` or both.", "nothing_to_change")
-    task = _for_update(user_id, task_id)
-    if title is not None:
-        task.title = title.strip()
-    if description is not None:
-        task.description = description
-    task.updated_at = timezone.now()
-    _validate(task)
-    task.save(update_fields=[*given, "updated_at"])
-    return task, given
+    values = [*kept.values(), timezone.now(), task_id]
+    return _one(person, statements.UPDATE[tuple(kept)], values, task_id), list(kept)
 
 
-def _for_update(user_id: str, task_id: int) -> Task:
-    """The person's task, locked until the transaction ends."""
-    return Task.objects.owned_by(user_id).select_for_update().get(pk=task_id)
+def _kept(given: Mapping[str, str]) -> dict[str, str]:
+    """The values as they are kept, once the model's fields have found nothing wrong with them."""
+    kept, refused = {}, {}
+    for name, value in given.items():
+        try:
+            kept[name] = _FIELDS[name].clean(value.strip() if name == "title" else value, None)
+        except ValidationError as error:
+            refused[name] = error
+    if refused:
+        raise ValidationError(refused)
+    return kept
 
 
-def _validate(task: Task) -> None:
-    # The write itself asks the database whether the person exists and the constraints hold: asking first would be a
-    # query for each.
-    task.full_clean(exclude={"user"}, validate_unique=False, validate_constraints=False)
+def _one(person: Person, statement: str, params: Sequence[Any], task_id: int = 0) -> TaskRow:
+    """The one task that a statement is about."""
+    if task_id > _MAX_ID:
+        person.explain()
+        raise Task.DoesNotExist
+    rows = person.execute(statement, params)
+    if not rows:
+        raise Task.DoesNotExist
+    return _task(rows[0])
+
+
+def _task(row: Sequence[Any]) -> TaskRow:
+    id, title, description, completed, completed_at, created_at, updated_at = row[:7]
+    if not isinstance(created_at, datetime) or created_at.tzinfo is None:
+        # As SQLite gives it.
+        completed = bool(completed)
+        completed_at, created_at, updated_at = (to_datetime(at) for at in (completed_at, created_at, updated_at))
+    return TaskRow(id, title, description, completed, completed_at, created_at, updated_at)

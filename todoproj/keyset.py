@@ -3,18 +3,15 @@
 import base64
 import datetime as dt
 import re
-from typing import NamedTuple, Self, TypeVar
+from typing import NamedTuple, Self
 
 from django.core.exceptions import ValidationError
-from django.db.models import Model, QuerySet
 
 PAGE_SIZE = 50
 PAGE_SIZE_MAX = 100
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MICROSECOND = dt.timedelta(microseconds=1)
-
-Row = TypeVar("Row", bound=Model)
 
 
 class Position(NamedTuple):
@@ -48,19 +45,3 @@ class Position(NamedTuple):
             "This is no cursor of this list. Leave `cursor` out to start from the top.", "bad_cursor"
         )
         raise ValidationError({"cursor": fault})
-
-
-def page(rows: QuerySet[Row], *, by: str, limit: int, cursor: str | None) -> tuple[list[Row], str | None]:
-    """At most `limit` rows, the newest by the time `by` first, from `cursor` on; and the next page's cursor, if any.
-
-    Raises ValidationError for a text that is no cursor.
-    """
-    if cursor is not None:
-        after = Position.from_cursor(cursor)
-        # The first condition adds nothing to the second, but is one that an index can start from.
-        rows = rows.filter(**{f"{by}__lte": after.at}).exclude(**{by: after.at, "pk__gte": after.id})
-    found = list(rows.order_by(f"-{by}", "-pk")[: limit + 1])
-    if len(found) <= limit:
-        return found, None
-    del found[limit:]
-    return found, Position(getattr(found[-1], by), found[-1].pk).to_cursor()

@@ -25,7 +25,10 @@ PROBLEM_JSON = "application/problem+json"
 
 
 class KeysetPagination(BasePagination):
-    """`?limit=` and `?cursor=` of a queryset that has a method `page`; the reply is `{"next": URL, "results": []}`."""
+    """Pages by `?limit=` and `?cursor=`, as `{"next": URL, "results": []}`.
+
+    A view hands it a function of these two that gives the rows, and the next page's cursor if there is one.
+    """
 
     def paginate_queryset(self, queryset: Any, request: Request, view: APIView | None = None) -> list[Any]:
         limit = serializers.IntegerField(min_value=1, max_value=PAGE_SIZE_MAX, default=PAGE_SIZE)
@@ -33,7 +36,7 @@ class KeysetPagination(BasePagination):
             limit_given = limit.run_validation(request.query_params.get("limit", empty))
         except exceptions.ValidationError as error:
             raise exceptions.ValidationError({"limit": error.detail}) from None
-        found, cursor = queryset.page(limit=limit_given, cursor=request.query_params.get("cursor"))
+        found, cursor = queryset(limit=limit_given, cursor=request.query_params.get("cursor"))
         self._next = cursor and replace_query_param(request.build_absolute_uri(), "cursor", cursor)
         return list(found)
 

@@ -73,11 +73,11 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "todoproj.logs.request_id_middleware",
     "django.middleware.security.SecurityMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
+    "todoproj.middleware.SessionMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
+    "todoproj.middleware.AuthenticationMiddleware",
+    "todoproj.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 
@@ -127,6 +127,8 @@ def database(url: str) -> dict[str, Any]:
     elif config["ENGINE"] == "django.db.backends.postgresql":
         # One connection a thread, kept between requests.
         config["CONN_MAX_AGE"] = env.int("CONN_MAX_AGE", default=60)
+        # A statement is prepared at its third use, which a proxy that pools transactions can't have.
+        options["prepare_threshold"] = 2 if env.bool("DATABASE_PREPARE", default=True) else None
     else:
         raise ImproperlyConfigured("DATABASE_URL names no supported database. Use postgres://… or sqlite:///….")
     return config

@@ -4,12 +4,13 @@ from django.contrib import admin
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
+from mcp_tools.views import mcp
 from todoproj.health import health
 
 admin.site.site_header = admin.site.site_title = "todoproj"
 
 urlpatterns = [
-    path("", include("mcp_tools.urls")),
+    path("mcp", mcp, name="mcp"),
     path("admin/", admin.site.urls),
     path("api/", include("tasks.urls")),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),

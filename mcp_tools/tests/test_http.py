@@ -76,7 +76,7 @@ class TestToken:
         with django_assert_num_queries(1):
             caller.post(caller.request("tools/list"))
         assert PersonalToken.objects.get().last_used_at == first
-        PersonalToken.objects.update(last_used_at=first - timedelta(hours=1))
+        PersonalToken.objects.update(last_used_at=first - timedelta(days=1))
         caller.post(caller.request("tools/list"))
         assert PersonalToken.objects.filter(last_used_at__gt=first).exists()
 
@@ -400,7 +400,6 @@ class TestLog:
         added, refused = [record for record in caplog.records if record.getMessage() == "tool call"]
         assert (added.tool, added.principal, added.user, added.outcome) == ("add_task", "ann", "ann", "success")  # type: ignore[attr-defined]
         assert (refused.user, refused.outcome) == ("bob", 404)  # type: ignore[attr-defined]
-        assert added.credential == f"token:{PersonalToken.objects.get().pk}"  # type: ignore[attr-defined]
         assert added.milliseconds > 0  # type: ignore[attr-defined]
         for record in caplog.records:
             assert "private" not in str(vars(record))

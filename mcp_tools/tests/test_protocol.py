@@ -13,7 +13,7 @@ def test_it_imports_neither_http_nor_stdio() -> None:
     script = """
 import sys, types
 principals = types.ModuleType("todoproj.users.principals")
-principals.Principal = object
+principals.Caller = object
 sys.modules["todoproj.users.principals"] = principals
 import mcp_tools.protocol
 print([name for name in sys.modules if name.startswith(("django", "mcp.", "starlette", "http"))])

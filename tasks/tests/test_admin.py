@@ -12,6 +12,7 @@ from tasks import services
 from tasks.models import Task
 from tasks.tests.factories import TaskFactory
 from todoproj.users.models import User
+from todoproj.users.principals import Person
 
 TASKS = reverse("admin:tasks_task_changelist")
 ADD = reverse("admin:tasks_task_add")
@@ -123,7 +124,7 @@ class TestChanging:
         task = TaskFactory.create(user=ann)
         update_task = services.update_task
 
-        def late(**given: Any) -> tuple[Task, list[str]]:
+        def late(**given: Any) -> tuple[services.TaskRow, list[str]]:
             monkeypatch.undo()
             Task.objects.all().delete()
             return update_task(**given)
@@ -198,9 +199,9 @@ def record_calls(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     calls: list[dict[str, Any]] = []
     delete_task = services.delete_task
 
-    def recorded(**given: Any) -> Task:
-        calls.append(given)
-        return delete_task(**given)
+    def recorded(*, person: Person, task_id: int) -> services.TaskRow:
+        calls.append({"user_id": person.params[0], "task_id": task_id})
+        return delete_task(person=person, task_id=task_id)
 
     monkeypatch.setattr(services, "delete_task", recorded)
     return calls

@@ -1,7 +1,8 @@
-"""The rules for writing tasks, on a real database."""
+"""The rules for tasks, on a real database."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,17 +12,27 @@ from django.db import DataError, IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from tasks import services
-from tasks.models import Task
+from tasks.models import Status, Task
+from tasks.services import TaskRow
 from tasks.tests.factories import TaskFactory
 from todoproj.users.models import User
+from todoproj.users.principals import ActivePerson, Person
 
 pytestmark = pytest.mark.django_db
+
+ANN = Person("ann")
+
+
+def row_of(task: Task) -> TaskRow:
+    """The task as the ORM reads it, in the form in which the services give it."""
+    return TaskRow(*Task.objects.values_list(*TaskRow._fields).get(pk=task.pk))
 
 
 class TestAddTask:
     def test_strips_the_title_alone(self, ann: User) -> None:
-        task = services.add_task(user_id="ann", title=" Buy milk\n", description=" as given ")
-        task.refresh_from_db()
+        added = services.add_task(person=ANN, title=" Buy milk\n", description=" as given ")
+        task = Task.objects.get(user_id="ann")
+        assert row_of(task) == added
         assert (task.title, task.description, task.completed, task.completed_at) == (
             "Buy milk",
             " as given ",
@@ -33,77 +44,144 @@ class TestAddTask:
     @pytest.mark.parametrize("title", ["", "  ", "\u3000", "x" * 201, "a\0", "\udc00"])
     def test_refuses_a_title(self, ann: User, title: str) -> None:
         with pytest.raises(ValidationError) as refused:
-            services.add_task(user_id="ann", title=title)
+            services.add_task(person=ANN, title=title)
         assert set(refused.value.message_dict) == {"title"}
         assert not Task.objects.exists()
-
-    def test_costs_one_statement(self, ann: User, django_assert_num_queries: Any) -> None:
-        with django_assert_num_queries(3):  # the savepoint of `atomic` in a test, and the insert
-            services.add_task(user_id="ann", title="x")
 
 
 class TestUpdateTask:
     def test_leaves_alone_what_is_not_given(self, ann: User) -> None:
         task = TaskFactory.create(user=ann, title="a", description="b")
-        assert services.update_task(user_id="ann", task_id=task.pk, title="c")[1] == ["title"]
-        assert Task.objects.values_list("title", "description").get() == ("c", "b")
+        changed, given = services.update_task(person=ANN, task_id=task.pk, title="c")
+        assert given == ["title"]
+        assert row_of(task) == changed
+        assert (changed.title, changed.description) == ("c", "b")
 
     def test_a_completed_task_stays_completed(self, ann: User) -> None:
         task = TaskFactory.create(user=ann, done=True)
-        services.update_task(user_id="ann", task_id=task.pk, title="c")
+        services.update_task(person=ANN, task_id=task.pk, title="c")
         changed = Task.objects.get()
         assert (changed.completed, changed.completed_at) == (True, task.completed_at)
 
     def test_nothing_to_change(self, ann: User) -> None:
         task = TaskFactory.create(user=ann)
         with pytest.raises(ValidationError, match="Nothing to change"):
-            services.update_task(user_id="ann", task_id=task.pk)
+            services.update_task(person=ANN, task_id=task.pk)
 
 
-@pytest.mark.parametrize("service", [services.complete_task, services.delete_task, services.update_task])
-def test_another_persons_task_does_not_exist(ann: User, bob: User, service: Any) -> None:
-    task = TaskFactory.create(user=bob)
-    before = Task.objects.values().get()
-    with pytest.raises(Task.DoesNotExist):
-        service(user_id="ann", task_id=task.pk, **({"title": "x"} if service is services.update_task else {}))
-    assert Task.objects.values().get() == before
+class TestStatements:
+    """Each leaves the database, and answers, as the plain ORM would."""
 
+    def test_get(self, ann: User) -> None:
+        for task in [TaskFactory.create(user=ann), TaskFactory.create(user=ann, done=True, description="é 🥛")]:
+            assert services.get_task(person=ANN, task_id=task.pk) == row_of(task)
 
-class TestPage:
-    def test_orders_by_time_and_then_by_id(self, ann: User) -> None:
+    def test_complete(self, ann: User) -> None:
+        task = TaskFactory.create(user=ann)
+        assert services.complete_task(person=ANN, task_id=task.pk) == (row_of(task), True)
+        completed = row_of(task)
+        assert completed.completed_at == completed.updated_at > completed.created_at
+        assert services.complete_task(person=ANN, task_id=task.pk) == (completed, False)
+        assert row_of(task) == completed
+
+    def test_delete(self, ann: User) -> None:
+        task, kept = TaskFactory.create(user=ann), TaskFactory.create(user=ann)
+        before = row_of(task)
+        assert services.delete_task(person=ANN, task_id=task.pk) == before
+        assert list(Task.objects.all()) == [kept]
+
+    @pytest.mark.parametrize("status", Status.values)
+    @pytest.mark.parametrize("limit", [1, 3, 100])
+    def test_list(self, ann: User, bob: User, status: str, limit: int) -> None:
         at = datetime(2026, 1, 1, tzinfo=UTC)
-        tasks = [TaskFactory.create(user=ann, created_at=at - timedelta(days=n // 2)) for n in range(4)]
-        found, cursor = Task.objects.owned_by("ann").page(limit=4)
-        assert (found, cursor) == ([tasks[1], tasks[0], tasks[3], tasks[2]], None)
+        for n in range(12):
+            # Some at the same time: the id decides.
+            TaskFactory.create(user=ann, done=n % 3 == 0, created_at=at + timedelta(microseconds=n * 7 % 5))
+            TaskFactory.create(user=bob)
+        wanted = Task.objects.filter(user=ann).order_by("-created_at", "-pk")
+        if status != Status.ALL:
+            wanted = wanted.filter(completed=status == Status.COMPLETED)
+        found: list[TaskRow] = []
+        cursor = None
+        while True:
+            page, cursor = services.list_tasks(person=ANN, status=status, limit=limit, cursor=cursor)
+            assert len(page) <= limit
+            found += page
+            if cursor is None:
+                break
+        assert found == [TaskRow(*row) for row in wanted.values_list(*TaskRow._fields)]
 
-    def test_an_index_serves_every_page(self, ann: User, bob: User) -> None:
-        """Neither a sort nor a look at rows that are not shown, on the first page or a later one."""
-        TaskFactory.create_batch(30, user=bob)
-        tasks = TaskFactory.create_batch(30, user=ann)
-        Task.objects.filter(pk__in=[task.pk for task in tasks[:10]]).update(
-            completed=True, completed_at=datetime.now(UTC)
-        )
+    def test_each_is_one_statement(self, ann: User, django_assert_num_queries: Any) -> None:
+        task = TaskFactory.create(user=ann)
+        works: list[Callable[[], object]] = [
+            lambda: services.add_task(person=ANN, title="x"),
+            lambda: services.list_tasks(person=ANN, limit=10),
+            lambda: services.update_task(person=ANN, task_id=task.pk, title="y"),
+            lambda: services.complete_task(person=ANN, task_id=task.pk),
+            lambda: services.delete_task(person=ANN, task_id=task.pk),
+        ]
+        for work in works:
+            with django_assert_num_queries(1):
+                work()
+
+    @pytest.mark.parametrize("status", Status.values)
+    def test_an_index_serves_every_page(self, ann: User, bob: User, status: str) -> None:
+        """Neither a sort nor a look at tasks that are not shown, on the first page or a later one."""
+        for user in [ann, bob]:
+            TaskFactory.create_batch(30, user=user)
+            TaskFactory.create_batch(30, user=user, done=True)
         with connection.cursor() as cursor:
             cursor.execute("ANALYZE")
             if connection.vendor == "postgresql":
+                # So few rows would fit into one block, which is read at once.
                 cursor.execute("SET LOCAL enable_seqscan = off")
                 cursor.execute("SET LOCAL enable_bitmapscan = off")
-        _, after = Task.objects.owned_by("ann").page(limit=5)
-        for status, index in [("all", "idx_tasks_user_created"), ("pending", "idx_tasks_user_status_created")]:
-            for start in [None, after]:
-                plan = _plan_of_page(status, start)
-                assert index in plan, plan
-                assert "Sort" not in plan, plan
-                assert "TEMP B-TREE" not in plan, plan
+        _, after = services.list_tasks(person=ANN, limit=5)
+        index = "idx_tasks_user_created" if status == Status.ALL else "idx_tasks_user_status_created"
+        for start in [None, after]:
+            plan = plan_of_page(status, start)
+            assert index in plan, plan
+            assert "Sort" not in plan, plan
+            assert "TEMP B-TREE" not in plan, plan
 
 
-def _plan_of_page(status: str, cursor: str | None) -> str:
+def plan_of_page(status: str, start: str | None) -> str:
     with CaptureQueriesContext(connection) as queries:
-        Task.objects.owned_by("ann").with_status(status).page(limit=5, cursor=cursor)
+        services.list_tasks(person=ANN, status=status, limit=5, cursor=start)
     (query,) = queries
     with connection.cursor() as explain:
         explain.execute(f"EXPLAIN {'QUERY PLAN ' if connection.vendor == 'sqlite' else ''}{query['sql']}")
         return "\n".join(str(row) for row in explain.fetchall())
+
+
+@pytest.mark.parametrize("task_id", [None, 999_999_999, 2**63 - 1, 2**63, 10**40])
+@pytest.mark.parametrize(
+    "service", [services.get_task, services.complete_task, services.delete_task, services.update_task]
+)
+def test_another_persons_task_does_not_exist(ann: User, bob: User, service: Any, task_id: int | None) -> None:
+    task = TaskFactory.create(user=bob)
+    before = Task.objects.values().get()
+    change = {"title": "x"} if service is services.update_task else {}
+    with pytest.raises(Task.DoesNotExist):
+        service(person=ANN, task_id=task_id or task.pk, **change)
+    assert Task.objects.values().get() == before
+
+
+class TestPerson:
+    def test_nobody(self, db: None) -> None:
+        for person in [Person("nobody"), ActivePerson("nobody")]:
+            with pytest.raises(User.DoesNotExist):
+                services.add_task(person=person, title="x")
+            with pytest.raises(User.DoesNotExist):
+                services.list_tasks(person=person, limit=1)
+            with pytest.raises(User.DoesNotExist):
+                services.delete_task(person=person, task_id=2**70)
+
+    def test_someone_deactivated_has_tasks_but_no_access(self, ann: User) -> None:
+        User.objects.update(is_active=False)
+        task = services.add_task(person=ANN, title="x")
+        with pytest.raises(User.DoesNotExist):
+            services.get_task(person=ActivePerson("ann"), task_id=task.id)
 
 
 def write_for_nobody() -> None:

@@ -10,11 +10,11 @@ from django.urls import reverse
 from playwright.sync_api import Page, expect, sync_playwright
 from pytest_django.live_server_helper import LiveServer
 
+from conftest import authenticate
 from conversations.tests.factories import ConversationFactory, MessageFactory
 from tasks.models import Task
 from tasks.tests.factories import TaskFactory
 from todoproj.users.models import User
-from todoproj.users.principals import authenticate
 from todoproj.users.tests.factories import UserFactory
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]

@@ -11,7 +11,7 @@ from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 
 from todoproj.users.models import Scope
-from todoproj.users.principals import Principal, authenticate, bearer_token
+from todoproj.users.principals import Caller, Person, Principal, Unauthenticated, bearer_token
 
 if TYPE_CHECKING:
     from rest_framework.views import APIView
@@ -25,6 +25,11 @@ def principal_of(request: Request) -> Principal:
     return principal
 
 
+def person_of(request: Request) -> Person:
+    """Whose data the request is about: the caller's own person, who was active when the token was read."""
+    return Person(principal_of(request).user_id)
+
+
 class PersonalTokenAuthentication(BaseAuthentication):
     """`Authorization: Bearer todo_…`. The request's `auth` is the Principal; its `user` is not loaded."""
 
@@ -32,10 +37,10 @@ class PersonalTokenAuthentication(BaseAuthentication):
         token = bearer_token(request.META.get("HTTP_AUTHORIZATION"))
         if token is None:
             return None
-        principal = authenticate(token)
-        if principal is None:
-            raise AuthenticationFailed("The token is unknown, expired or revoked. Get a new one.")
-        return None, principal
+        try:
+            return None, Caller(token).principal
+        except Unauthenticated:
+            raise AuthenticationFailed("The token is unknown, expired or revoked. Get a new one.") from None
 
     def authenticate_header(self, request: Request) -> str:
         return "Bearer"

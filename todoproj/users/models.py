@@ -98,7 +98,7 @@ class PersonalToken(models.Model):
     """
 
     # last_used_at is exact to this: a token in steady use costs one write in that time, not one a call.
-    LAST_USED_RESOLUTION = dt.timedelta(minutes=1)
+    LAST_USED_RESOLUTION = dt.timedelta(hours=1)
 
     user = models.ForeignKey(
         User, models.CASCADE, related_name="personal_tokens", db_index=False, verbose_name="person"

@@ -14,7 +14,7 @@ from conversations.services import add_message, start_conversation
 from mcp_tools.protocol import META_CLIENT_CAPABILITIES, META_PROTOCOL_VERSION, NEWEST_HANDSHAKE, REVISIONS
 from tasks.services import add_task, complete_task
 from todoproj.users.models import User
-from todoproj.users.principals import authenticate
+from todoproj.users.principals import Caller, Person, Unauthenticated
 from todoproj.users.services import issue_token
 
 # The admin's password and the token, which the database knows only by their hashes: kept so that a second call can
@@ -50,10 +50,11 @@ def _make_demo_person() -> None:
     )
     if not is_new:
         return
-    add_task(user_id="demo", title="Water the plants")
-    done = add_task(user_id="demo", title="Book the train to Bern", description="Second class, before ten.")
-    complete_task(user_id="demo", task_id=done.pk)
-    add_task(user_id="demo", title="Buy milk", description="Two litres, the kind in glass.")
+    demo = Person("demo")
+    add_task(person=demo, title="Water the plants")
+    done = add_task(person=demo, title="Book the train to Bern", description="Second class, before ten.")
+    complete_task(person=demo, task_id=done.id)
+    add_task(person=demo, title="Buy milk", description="Two litres, the kind in glass.")
     conversation = start_conversation(user_id="demo", title="Shopping")
     for role, content in [
         ("user", "Remind me to buy milk. Two litres, the kind in glass."),
@@ -74,7 +75,9 @@ def _make_admin(kept: dict[str, str]) -> str | None:
 
 
 def _make_token(kept: dict[str, str]) -> str:
-    if "token" not in kept or authenticate(kept["token"]) is None:
+    try:
+        Caller(kept.get("token", "")).authenticate()
+    except Unauthenticated:
         _, kept["token"] = issue_token(user_id="demo", name="demo")
     return kept["token"]
 

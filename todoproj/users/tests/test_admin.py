@@ -12,12 +12,12 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from conftest import authenticate
 from conversations.models import Message
 from conversations.tests.factories import MessageFactory
 from tasks.models import Task
 from tasks.tests.factories import TaskFactory
 from todoproj.users.models import PersonalToken, Scope, User
-from todoproj.users.principals import authenticate
 from todoproj.users.services import issue_token, token_digest
 from todoproj.users.tests.factories import PersonalTokenFactory, UserFactory
 
