@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn, TypeAlias
 
+import msgspec
+
 from todoproj.users.principals import Caller
 
 JSON: TypeAlias = Any
@@ -104,9 +106,16 @@ class Tool:
     run: Callable[[dict[str, JSON], Caller], ToolResult]
 
 
+_encode = msgspec.json.Encoder().encode
+
+
 def encode(value: JSON) -> bytes:
-    """Compact JSON in UTF-8. Half of a UTF-16 pair, which UTF-8 can't hold, stays the escape that it came as."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace")
+    """Compact JSON in UTF-8; times as ISO 8601."""
+    try:
+        return _encode(value)
+    except UnicodeEncodeError:
+        # Half of a UTF-16 pair, which UTF-8 can't hold, stays the escape that it came as.
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace")
 
 
 # --- Reading -----------------------------------------------------------------------------------------------------

@@ -15,11 +15,10 @@ from mcp.server.fastmcp.tools import Tool as RegisteredTool
 from mcp.server.fastmcp.utilities.func_metadata import ArgModelBase
 from mcp.types import ToolAnnotations
 from mcp_server import MCPToolset
-from pydantic_core import to_json
 
 from mcp_tools import replies
 from mcp_tools.identity import Call
-from mcp_tools.protocol import JSON, Tool, ToolResult
+from mcp_tools.protocol import JSON, Tool, ToolResult, encode
 from todoproj.logs import current_request_id
 from todoproj.users.models import Scope
 from todoproj.users.principals import Caller, MissingScope
@@ -101,7 +100,8 @@ def _tool(toolset: type[MCPToolset], method: Any, registered: RegisteredTool) ->
                 "milliseconds": round((perf_counter() - started) * 1000, 2),
             },
         )
-        return ToolResult(to_json(reply), reply.status == "error", missing_scope)
+        body = encode({"status": reply.status, "data": reply.data, "message": reply.message})
+        return ToolResult(body, reply.status == "error", missing_scope)
 
     return Tool(registered.name, definition, run)
 

@@ -97,12 +97,12 @@ class Reply(pydantic.BaseModel, Generic[Data]):
 
 def success(data: Data, message: str) -> Reply[Data]:
     # Made from our own rows: there is nothing to validate.
-    return Reply[Data].model_construct(status="success", data=data, message=message)
+    return Reply.model_construct(status="success", data=data, message=message)
 
 
 def error(code: Literal[400, 403, 404, 409, 429, 500], message: str, **details: Any) -> Reply[ErrorData]:
     data = {"error_code": code, **details, "retryable": code in (429, 500)}
-    return Reply[ErrorData].model_construct(status="error", data=data, message=message)
+    return Reply.model_construct(status="error", data=data, message=message)
 
 
 def refusal(fault: Exception, schema: dict[str, Any]) -> Reply[ErrorData] | None:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import psycopg
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connections
 from django.utils.dateparse import parse_datetime
 
 
@@ -19,6 +19,7 @@ def execute(sql: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
 
     `%s` stands for a parameter, in PostgreSQL and in SQLite. Raises django.db.DatabaseError.
     """
+    connection = connections[DEFAULT_DB_ALIAS]
     if connection.vendor == "sqlite":
         adapt = connection.ops.adapt_datetimefield_value
         params = [adapt(value) if isinstance(value, dt.datetime) else value for value in params]
