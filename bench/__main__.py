@@ -6,10 +6,11 @@ import argparse
 import dataclasses
 import datetime as dt
 import json
+import signal
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from bench import HERE, machine, report
 from bench.campaign import Campaign, Database, Plan
@@ -33,6 +34,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         database: Database = SQLite(Path(folder), data) if options.sqlite else PostgreSQL(options.database_url, data)
         campaign = Campaign(_plan(options), database)
+        # So that `timeout` and the like leave no server running and PostgreSQL on all its cores, as Ctrl+C does.
+        signal.signal(signal.SIGTERM, _interrupt)
         try:
             campaign.run()
         except KeyboardInterrupt:
@@ -42,6 +45,10 @@ def main() -> None:
         sys.stdout.write(f"{len(campaign.measurements)} loads, {requests} replies, all right.\n")
     else:
         _write(options.out, campaign)
+
+
+def _interrupt(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
 
 
 def _options() -> argparse.Namespace:
@@ -121,20 +128,32 @@ def _write(folder: Path, campaign: Campaign) -> None:
     tables = report.tables(campaign.measurements, campaign.lives)
     summary = _summary(about)
     (folder / "results.md").write_text("\n\n".join([summary, *(table.markdown() for table in tables)]) + "\n")
+    mixed = next(load for load in LOADS if load.name == "mixed")
     for connections in plan.connections:
-        bars = rows(campaign.measurements, load="mixed", connections=connections, yardstick=SERVERS[0].name)
+        bars = rows(campaign.measurements, load=mixed.name, connections=connections, yardstick=SERVERS[0].name)
         if bars:
-            picture = chart(bars, title=f"Tool calls per second, {connections} connections", note=summary)
-            (folder / f"mixed-{connections}.svg").write_text(picture)
+            title = f"Tool calls per second; {mixed.label}; {connections} connections"
+            yardstick = f"\u00d7: as a multiple of {SERVERS[0].name} in the same revision, else its newest."
+            picture = chart(bars, title=title, notes=(_setting(about), yardstick))
+            (folder / f"{mixed.name}-{connections}.svg").write_text(picture)
     sys.stdout.write("\n" + "\n\n".join([summary, *(table.text() for table in tables)]) + "\n\n")
     sys.stdout.write(f"Written to {folder}.\n")
 
 
 def _summary(about: dict[str, Any]) -> str:
+    return " ".join([_setting(about), *about["notes"]])
+
+
+def _setting(about: dict[str, Any]) -> str:
     people, tasks = about["dataset"]["people"], about["dataset"]["tasks"]
-    workers = f"{about['workers']} worker process{'es' if about['workers'] > 1 else ''}"
-    length = f"{about['rounds']} rounds of {about['seconds']} s"
-    return f"{about['database']}, {people:,} people, {tasks:,} tasks; {workers}; {length}. {' '.join(about['notes'])}"
+    workers = _counted(about["workers"], "worker process", "worker processes")
+    rounds = _counted(about["rounds"], "round", "rounds")
+    data = f"{about['database']}, {people:,} people, {tasks:,} tasks"
+    return f"{data}; {workers}; {rounds} of {about['seconds']} s. Every reply was checked."
+
+
+def _counted(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"
 
 
 def _numbers(text: str) -> list[int]:

@@ -13,7 +13,7 @@ WIDTH: Final = 860
 MARGIN: Final = 20
 NAMES: Final = 300  # where bars begin
 ROW: Final = 44
-TOP: Final = 76
+TOP: Final = 96
 FIGURES: Final = 170  # room for the figures after the longest bar
 
 _STYLE: Final = """
@@ -35,8 +35,8 @@ _STYLE: Final = """
 """
 
 
-def chart(rows: Sequence[Row], *, title: str, note: str) -> str:
-    """The rows from top to bottom, with each one's ratio to this project's server; `note` goes below the title."""
+def chart(rows: Sequence[Row], *, title: str, notes: tuple[str, str]) -> str:
+    """The rows from top to bottom, with each one's ratio to this project's server; the notes go below the title."""
     height = TOP + ROW * len(rows) + MARGIN
     longest = max(row.requests_per_second for row in rows)
     labels = {server.name: server.label for server in SERVERS}
@@ -47,7 +47,7 @@ def chart(rows: Sequence[Row], *, title: str, note: str) -> str:
         f"<style>{_STYLE}</style>",
         f'<rect class="page" width="{WIDTH}" height="{height}"/>',
         f'<text class="title" x="{MARGIN}" y="34">{escape(title)}</text>',
-        f'<text class="note" x="{MARGIN}" y="56">{escape(note)}</text>',
+        *(f'<text class="note" x="{MARGIN}" y="{56 + 18 * i}">{escape(note)}</text>' for i, note in enumerate(notes)),
     ]
     for index, row in enumerate(rows):
         y = TOP + ROW * index

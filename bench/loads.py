@@ -14,7 +14,7 @@ TOOLS: Final = ("list_tasks", "add_task", "complete_task", "update_task", "delet
 class Load:
     """A stream of requests; load.lua makes them.
 
-    name: what load.lua knows it by. needles: texts that each right reply holds. status: the HTTP status of each.
+    name: what load.lua knows it by. label: what it holds, in a few words. needles: texts that each right reply holds. status: the HTTP status of each.
     """
 
     name: str
@@ -33,16 +33,16 @@ class Load:
 _DONE: Final = ('"isError":false', "success")
 
 LOADS: Final = (
-    Load("tools_list", "tools/list", ('"update_task"', '"inputSchema"')),
+    Load("tools_list", "five tools", ('"update_task"', '"inputSchema"')),
     Load("greeting", "server/discover or initialize", ('"capabilities"', '"tools"')),
-    Load("list_tasks", "list_tasks, ten tasks", (*_DONE, "task_id")),
-    Load("list_crowd", "list_tasks, 50 of 100,000 tasks", (*_DONE, "task_id"), crowded=True),
+    Load("list_tasks", "ten tasks", (*_DONE, "task_id")),
+    Load("list_crowd", "50 of 100,000 tasks", (*_DONE, "task_id"), crowded=True),
     Load("rest_list", "GET /api/tasks/, ten tasks", ('"results":[{',), rest=True),
     Load("mixed", "60 % list, 25 % add, 10 % complete, 5 % update", _DONE),
-    Load("complete_task", "complete_task", _DONE),
-    Load("update_task", "update_task", _DONE),
-    Load("delete_task", "delete_task", _DONE),
-    Load("add_task", "add_task", _DONE),
+    Load("complete_task", "each a pending one", _DONE),
+    Load("update_task", "its title", _DONE),
+    Load("delete_task", "each once", _DONE),
+    Load("add_task", "with a description", _DONE),
     Load("rest_create", "POST /api/tasks/", ('"id":',), status=201, rest=True),
 )
 

@@ -63,15 +63,17 @@ def _kilobytes(pid: int, file: str, name: str) -> int:
 def pinned(root: int, core: int) -> Iterator[bool]:
     """Keep a process and its descendants, also those to come, on one core until the end; whether that was allowed."""
     before: dict[int, set[int]] = {}
+    allowed = True
+    usual = os.sched_getaffinity(root)
     try:
         for thread in _threads(root):
-            before[thread] = os.sched_getaffinity(thread)
-            os.sched_setaffinity(thread, {core})
-        usual = before[root]
-        yield True
+            with suppress(ProcessLookupError):
+                before[thread] = os.sched_getaffinity(thread)
+                os.sched_setaffinity(thread, {core})
     except PermissionError:
-        usual = before[root]
-        yield False
+        allowed = False
+    try:
+        yield allowed
     finally:
         # Those that started meanwhile get what their parent had.
         for thread in _threads(root):
@@ -91,3 +93,10 @@ def kill(pid: int) -> None:
     """End a process at once, if it is still there."""
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
+
+
+def lives(pid: int) -> bool:
+    """Whether the process runs."""
+    with suppress(OSError):
+        return _stat(pid)[0] != "Z"
+    return False

@@ -38,7 +38,7 @@ def tables(measurements: Sequence[Measurement], lives: Sequence[Life]) -> list[T
     for load in LOADS:
         for connections in sorted({item.connections for item in measurements if item.load == load.name}):
             these = rows(measurements, load=load.name, connections=connections, yardstick=yardstick)
-            found.append(_speeds(f"{load.label}; {_counted(connections)}", these))
+            found.append(_speeds(f"{load.name} ({load.label}), {_counted(connections)}", these))
             if load.name == "mixed" and len(these) > 1:
                 found.append(_ratios(these, measurements, load.name, connections))
     found.append(_lives(lives))

@@ -74,11 +74,12 @@ def _wait(server: Server, process: subprocess.Popen[bytes], port: int, began: fl
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
     """End it and its workers, gently at first."""
-    descendants = proc.tree(process.pid)
+    family = proc.tree(process.pid)
     process.terminate()
-    try:
-        process.wait(timeout=15)
-    except subprocess.TimeoutExpired:
-        for pid in descendants:
-            proc.kill(pid)
-        process.wait(timeout=15)
+    deadline = time.monotonic() + 15
+    while any(map(proc.lives, family)) and time.monotonic() < deadline:
+        process.poll()
+        time.sleep(0.02)
+    for pid in filter(proc.lives, family):
+        proc.kill(pid)
+    process.wait(timeout=15)

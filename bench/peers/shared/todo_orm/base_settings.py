@@ -27,4 +27,10 @@ USE_I18N = False
 MIDDLEWARE: list[str] = []
 ROOT_URLCONF = "urls"
 DATABASES = {"default": database()}
-LOGGING = {"version": 1, "disable_existing_loggers": False, "root": {"level": "WARNING"}}
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "root": {"level": "WARNING"},
+    # The SDK would log three lines a request.
+    "loggers": {"mcp": {"level": "WARNING"}},
+}
