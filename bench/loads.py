@@ -14,7 +14,9 @@ TOOLS: Final = ("list_tasks", "add_task", "complete_task", "update_task", "delet
 class Load:
     """A stream of requests; load.lua makes them.
 
-    name: what load.lua knows it by. label: what it holds, in a few words. needles: texts that each right reply holds. status: the HTTP status of each.
+    name: what load.lua knows it by. label: what it holds, in a few words. needles: texts that each right reply holds.
+    status: the HTTP status of each. rest: whether it goes to the REST API. crowded: whether it needs the person who has
+    many tasks.
     """
 
     name: str
