@@ -1,0 +1,5 @@
+"""Its endpoint is /mcp."""
+
+from django.urls import include, path
+
+urlpatterns = [path("", include("mcp_server.urls"))]
