@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint clients browser clean
+.PHONY: help run test lint clients browser bench clean
 
 help:
 	@echo "make run      install, migrate, make a demo person, and serve (HOST, PORT and DATABASE_URL change where)"
@@ -12,6 +12,7 @@ help:
 	@echo "make lint     format, lint, types, import contracts, migrations, deployment checks"
 	@echo "make clients  MCP clients that need an environment of their own"
 	@echo "make browser  the admin in Chromium, which the system must have"
+	@echo "make bench    speed, next to five peers (bench/README.md); takes long"
 
 .venv/runs: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: set PYTHON to it.")'
@@ -44,6 +45,9 @@ clients: .venv/tests .venv-mcp2/clients
 browser: .venv/tests
 	$(BIN)/python -m pytest -m browser
 
+bench: .venv/runs
+	$(BIN)/python -m bench
+
 lint: .venv/tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -56,4 +60,4 @@ lint: .venv/tests
 
 clean:
 	rm -rf .venv .venv-mcp2 staticfiles .coverage htmlcov .mypy_cache .pytest_cache .ruff_cache .hypothesis \
-		.import_linter_cache
+		.import_linter_cache bench/.venvs bench/results

@@ -52,12 +52,12 @@ class Dataset:
 
     @property
     def minutes_since_use(self) -> float:
-        """The time in minutes over which the tokens' last uses are spread: as if 10,000 people called every minute.
+        """The time in minutes over which the tokens' last uses are spread: as if 10,000 people called every hour.
 
-        The server notes a token's use once a minute. With every token unused, each call would cost that write; with
+        The server notes a token's use once an hour. With every token unused, each call would cost that write; with
         every token just used, none would.
         """
-        return max(self.users / 10_000, 1.0)
+        return 60 * max(self.users / 10_000, 1.0)
 
 
 def user_id(number: int) -> str:

@@ -90,7 +90,7 @@ class PostgreSQL:
             connection.execute("DELETE FROM tasks WHERE id > %s", [self.data.tasks])
             connection.execute(self._filled(_INSERT_TASKS))
             connection.execute(self._filled(_RESTORE_TASKS))
-            # Among more people than that, hardly anyone calls twice in a minute: the spread stays as it is.
+            # Among more people than that, hardly anyone calls twice in an hour: the spread stays as it is.
             if self.data.users <= 100_000:
                 connection.execute(self._filled(_RESTORE_TOKENS))
             connection.execute("VACUUM tasks, personal_tokens")
