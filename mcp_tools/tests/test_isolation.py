@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,7 @@ from conftest import Caller
 from tasks.models import Task
 from tasks.tests.factories import TaskFactory
 from todoproj.users.models import PersonalToken, User
+from todoproj.users.services import token_digest
 from todoproj.users.tests.factories import UserFactory
 
 pytestmark = pytest.mark.django_db
@@ -48,6 +50,11 @@ def everything(ann: User, bob: User) -> Callable[[], Any]:
     return lambda: list(Task.objects.order_by("pk").values())
 
 
+def reaches_tasks(sql: str) -> bool:
+    """Whether a statement reads or writes the table of tasks."""
+    return re.search(r'\b(from|join|into|update)\s+"?tasks\b', sql, re.IGNORECASE) is not None
+
+
 def arguments_for(tool: str, task_id: int) -> dict[str, Any]:
     """Good arguments, but for whom they are."""
     if tool == "add_task":
@@ -76,7 +83,8 @@ class TestAPerson:
                 bodies.add(response.content)
                 # The token is looked up, and nothing else: a refusal takes as long for bob as for nobody.
                 assert len(queries) == 1
-                assert '"tasks"' not in queries[0]["sql"]
+                assert not reaches_tasks(queries[0]["sql"])
+                assert "'bob'" not in queries[0]["sql"]
         assert len(bodies) == 1
         assert caller.call(tool, user_id="bob", **arguments_for(tool, bobs.pk)) == NO_SUCH_PERSON
         assert everything() == before
@@ -93,8 +101,14 @@ class TestAPerson:
                     arguments = arguments_for(tool, 0) | {"task_id": task_id} | person
                     with CaptureQueriesContext(connection) as queries:
                         bodies.add(caller.raw_call(tool, **arguments).content)
-                    about_tasks = [query["sql"] for query in queries if '"tasks"' in query["sql"]]
-                    assert all("'ann'" in sql for sql in about_tasks), about_tasks
+                    reached = [query["sql"] for query in queries if reaches_tasks(query["sql"])]
+                    # For an id that is no bigint, no task is asked for.
+                    assert bool(reached) is (int(task_id) < 2**63)
+                    for sql in reached:
+                        # Only those of the person found by ann's token, or by her id.
+                        assert "user_id = (SELECT id FROM person)" in sql
+                        assert token_digest(caller.token) in sql or "'ann'" in sql
+                        assert "'bob'" not in sql
         assert len(bodies) == 1
         assert caller.call(tool, **arguments_for(tool, bob.tasks.earliest("pk").pk)) == NO_SUCH_TASK
         assert everything() == before
