@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from datetime import UTC, datetime
 
+import msgspec
 from django.http import HttpRequest, HttpResponse
 
 REQUEST_ID_HEADER = "X-Request-ID"
@@ -40,6 +41,12 @@ def request_id_middleware(get_response: Callable[[HttpRequest], HttpResponse]) -
     return middleware
 
 
+_encode = msgspec.json.Encoder(enc_hook=str).encode
+
+# What a record would collect about its thread and process, which no line says.
+logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+
+
 class JsonFormatter(logging.Formatter):
     """`time`, `level`, `logger`, `message` and `request_id`, then whatever the record's `extra` holds."""
 
@@ -57,4 +64,8 @@ class JsonFormatter(logging.Formatter):
         line |= {name: value for name, value in vars(record).items() if name not in self.LEFT_OUT}
         if record.exc_info:
             line["exc_info"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str)
+        try:
+            return _encode(line).decode()
+        except UnicodeEncodeError:
+            # Half of a UTF-16 pair, in what somebody sent.
+            return json.dumps(line, default=str)

@@ -96,7 +96,8 @@ class TestAPerson:
         caller, before = caller_for(ann), everything()
         bodies = set()
         for task in bob.tasks.all():
-            for task_id in [task.pk, str(task.pk), 999_999_999, 2**63 - 1, 2**63, 10**40]:
+            ids: list[int | str] = [task.pk, str(task.pk), 999_999_999, 2**63 - 1, 2**63, 10**40]
+            for task_id in ids:
                 for person in OWN:
                     arguments = arguments_for(tool, 0) | {"task_id": task_id} | person
                     with CaptureQueriesContext(connection) as queries:
