@@ -211,7 +211,7 @@ class TestMessage:
         readable = isinstance(message, dict) and message.get("id") == 1 and message["id"] is not True
         assert id == (1 if readable else None)
 
-    @pytest.mark.parametrize("id", [0, -1, 2**53, "", "a", "é", "1"])
+    @pytest.mark.parametrize("id", [0, -1, 2**53, 2**63, 10**40, -(10**40), "", "a", "é", "1"])
     def test_ids_come_back_as_they_were(self, caller: Caller, id: Any) -> None:
         assert caller.post(caller.request("tools/list", id=id)).json()["id"] == id
 

@@ -36,7 +36,7 @@ def test_what_a_line_holds() -> None:
     }
 
 
-@pytest.mark.parametrize("value", ["a\nb", 'quote"', "é 🥛", "\ud800", "\0", {"a": object()}, {1, 2}])
+@pytest.mark.parametrize("value", ["a\nb", 'quote"', "é 🥛", "\ud800", "\0", 10**40, {"a": object()}, {1, 2}])
 def test_any_value(value: Any) -> None:
     assert "value" in line_of(value=value)
 
