@@ -19,7 +19,7 @@ from mcp_server import MCPToolset
 from mcp_tools import replies
 from mcp_tools.identity import Call
 from mcp_tools.protocol import JSON, Tool, ToolResult, encode
-from todoproj.logs import current_request_id
+from todoproj.logs import apology
 from todoproj.users.models import Scope
 from todoproj.users.principals import Caller, MissingScope
 
@@ -120,7 +120,7 @@ def _explain(
     reply = replies.refusal(fault, schema)
     if reply is None:
         logger.error("tool failed", exc_info=fault)
-        reply = replies.error(500, f"Something went wrong here. Try again, or report {current_request_id()}.")
+        reply = replies.error(500, apology())
     return reply, None
 
 

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from django.core.exceptions import ValidationError
+from django.db.models import BigIntegerField
 from django.utils import timezone
 
 from tasks import statements
@@ -22,9 +23,6 @@ from todoproj.users.principals import Person
 
 # The fields that people write, which know what may be in them.
 _FIELDS: dict[str, Any] = {name: Task._meta.get_field(name) for name in ["title", "description"]}
-
-# The largest bigint: no task has a larger id, and to ask the database for one would be an error.
-_MAX_ID = 2**63 - 1
 
 
 class TaskRow(NamedTuple):
@@ -107,7 +105,8 @@ def _kept(given: Mapping[str, str]) -> dict[str, str]:
 
 def _one(person: Person, statement: str, params: Sequence[Any], task_id: int = 0) -> TaskRow:
     """The one task that a statement is about."""
-    if task_id > _MAX_ID:
+    # No task has a larger id, and to ask the database for one would be an error.
+    if task_id > BigIntegerField.MAX_BIGINT:
         person.explain()
         raise Task.DoesNotExist
     rows = person.execute(statement, params)

@@ -6,6 +6,7 @@ import re
 from typing import NamedTuple, Self
 
 from django.core.exceptions import ValidationError
+from django.db.models import BigIntegerField
 
 PAGE_SIZE = 50
 PAGE_SIZE_MAX = 100
@@ -37,7 +38,7 @@ class Position(NamedTuple):
             match = re.fullmatch(r"([0-9]{1,18})\.([0-9]{1,19})", plain)
             if match:
                 position = cls(_EPOCH + int(match[1]) * _MICROSECOND, int(match[2]))
-                if position.id < 2**63 and position.to_cursor() == cursor:
+                if position.id <= BigIntegerField.MAX_BIGINT and position.to_cursor() == cursor:
                     return position
         except (ValueError, OverflowError):
             pass

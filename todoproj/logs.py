@@ -24,6 +24,11 @@ def current_request_id() -> str | None:
     return _request_id.get()
 
 
+def apology() -> str:
+    """What a caller is told of a failure that nobody expected: nothing but what to find it by in the logs."""
+    return f"Something went wrong here. Try again, or report {current_request_id()}."
+
+
 def request_id_middleware(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
     """Give every request an id: the caller's `X-Request-ID` if it is well formed, else a new one; and return it."""
 

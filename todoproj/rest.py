@@ -17,7 +17,7 @@ from rest_framework.utils.urls import replace_query_param
 from rest_framework.views import APIView, set_rollback
 
 from todoproj.keyset import PAGE_SIZE, PAGE_SIZE_MAX
-from todoproj.logs import current_request_id
+from todoproj.logs import apology
 
 logger = logging.getLogger(__name__)
 
@@ -99,7 +99,7 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
             status, detail = 403, "This is not allowed."
         case _:
             logger.error("unexpected error", exc_info=error)
-            status, detail = 500, f"Something went wrong here. Try again, or report {current_request_id()}."
+            status, detail = 500, apology()
     if errors:
         detail = " ".join(
             f"{fault['field']}: {fault['message']}" if fault["field"] else fault["message"] for fault in errors
@@ -140,8 +140,7 @@ def page_not_found(request: HttpRequest, exception: Exception) -> JsonResponse:
 
 def server_error(request: HttpRequest) -> JsonResponse:
     """What answers when a view failed in a way that nobody expected; Django has logged it."""
-    detail = f"Something went wrong here. Try again, or report {current_request_id()}."
-    return JsonResponse(problem(500, detail), status=500, content_type=PROBLEM_JSON)
+    return JsonResponse(problem(500, apology()), status=500, content_type=PROBLEM_JSON)
 
 
 _PROBLEM_SCHEMA = {

@@ -15,7 +15,7 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 from django.utils.functional import cached_property  # the one in functools locks all threads before Python 3.12
 
-from todoproj.statements import execute, to_datetime
+from todoproj.statements import execute
 from todoproj.users.models import PersonalToken, User
 from todoproj.users.services import TOKEN_PREFIX, token_digest
 
@@ -106,11 +106,20 @@ _ACTS_FOR_ANY_USER = """(
         WHERE member.user_id = owner.id AND about.app_label = 'users' AND granted.codename = 'act_for_any_user'
     )
 )"""
+# As PersonalTokenQuerySet.usable() has it, by the token's digest.
 _OWNED = """
 FROM personal_tokens token JOIN users owner ON owner.id = token.user_id
 WHERE token.digest = %s AND token.revoked_at IS NULL AND (token.expires_at IS NULL OR token.expires_at > %s)
     AND owner.is_active"""
-_LOOK_UP = f"SELECT token.id, owner.id, token.scopes, token.last_used_at, {_ACTS_FOR_ANY_USER} {_OWNED}"
+# The token, if its use is to be written down.
+_UNUSED = "CASE WHEN token.last_used_at > %s THEN NULL ELSE token.id END AS unused"
+_LOOK_UP = f"SELECT {_UNUSED}, owner.id, token.scopes, {_ACTS_FOR_ANY_USER} {_OWNED}"
+
+
+def _look_up_params(digest: str) -> list[Any]:
+    """What _UNUSED and then _OWNED ask for."""
+    now = timezone.now()
+    return [now - PersonalToken.LAST_USED_RESOLUTION, digest, now]
 
 
 class Caller:
@@ -133,14 +142,11 @@ class Caller:
     @cached_property
     def principal(self) -> Principal:
         """Raises Unauthenticated."""
-        now = timezone.now()
-        rows = execute(_LOOK_UP, [self.digest, now]) if self._known_kind else []
+        rows = execute(_LOOK_UP, _look_up_params(self.digest)) if self._known_kind else []
         if not rows:
             raise Unauthenticated
-        token_id, user_id, scopes, last_used_at, acts_for_any_user = rows[0]
-        last_used_at = to_datetime(last_used_at)
-        used_lately = last_used_at is not None and now - last_used_at < PersonalToken.LAST_USED_RESOLUTION
-        self.found(user_id, None if used_lately else token_id)
+        unused, user_id, scopes, acts_for_any_user = rows[0]
+        self.found(user_id, unused)
         return Principal(user_id, frozenset(scopes.split()), bool(acts_for_any_user))
 
     def require(self, scope: str) -> None:
@@ -160,14 +166,13 @@ class Caller:
 class TokenOwner(Person):
     """The person that a token belongs to, if it allows the scope and is nobody's who acts for many."""
 
-    query = f"""SELECT owner.id, CASE WHEN token.last_used_at > %s THEN NULL ELSE token.id END AS unused {_OWNED}
+    query = f"""SELECT owner.id, {_UNUSED} {_OWNED}
     AND ' ' || token.scopes || ' ' LIKE %s AND NOT {_ACTS_FOR_ANY_USER}"""
 
     def __init__(self, caller: Caller, scope: str) -> None:
-        now = timezone.now()
         self.caller = caller
         self.scope = scope
-        self.params = [now - PersonalToken.LAST_USED_RESOLUTION, caller.digest, now, f"% {scope} %"]
+        self.params = [*_look_up_params(caller.digest), f"% {scope} %"]
 
     def found(self, user_id: str, unused: int | None) -> None:
         self.caller.found(user_id, unused)

@@ -84,6 +84,7 @@ class TestAuthenticate:
     def test_ends_at_once(self, ann: User, change: str) -> None:
         record, token = issue_token(user_id="ann", expires_at=timezone.now() + timedelta(hours=1))
         assert authenticate(token) is not None
+        assert PersonalToken.objects.usable().exists()
         match change:
             case "expire":
                 PersonalToken.objects.update(expires_at=timezone.now())
@@ -95,6 +96,7 @@ class TestAuthenticate:
             case "delete":
                 record.delete()
         assert authenticate(token) is None
+        assert not PersonalToken.objects.usable().exists()
 
     @pytest.mark.parametrize(
         ("header", "token"),
