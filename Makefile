@@ -1,17 +1,25 @@
 # `make run` and `make test` are all that it takes: they install what they need into .venv.
 PYTHON ?= python3
 BIN := .venv/bin
+JAVASCRIPT := mcp_tools/tests/clients/javascript
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
+# One process for each core. By number: Schemathesis gives all its tests one name, which other ways to share them out
+# (--dist loadgroup) take for one test.
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist load
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint clients browser bench clean
+.PHONY: help run test fuzz lint clients conformance browser proxy audit bench clean
 
 help:
 	@echo "make run      install, migrate, make a demo person, and serve (HOST, PORT and DATABASE_URL change where)"
 	@echo "make test     the test suite, on SQLite or on the PostgreSQL of DATABASE_URL"
+	@echo "make fuzz     the fuzzing tests with many more inputs (FUZZ_EXAMPLES each, from SEED)"
 	@echo "make lint     format, lint, types, import contracts, migrations, deployment checks"
-	@echo "make clients  MCP clients that need an environment of their own"
-	@echo "make browser  the admin in Chromium, which the system must have"
+	@echo "make clients  MCP clients that need an environment of their own; the system must have npm"
+	@echo "make conformance  the official MCP conformance suite; the system must have npm"
+	@echo "make browser  the pages for people in Chromium, which the system must have"
+	@echo "make proxy    nginx in front of the server, as docs/nginx.conf has it; the system must have nginx"
+	@echo "make audit    are there known vulnerabilities in the packages? Needs PyPI itself, not a mirror"
 	@echo "make bench    speed, next to five peers (bench/README.md); takes long"
 
 .venv/runs: requirements.txt
@@ -31,19 +39,45 @@ help:
 	@.venv-mcp2/bin/python $(PIP_INSTALL) -r $<
 	@touch $@
 
+$(JAVASCRIPT)/node_modules/clients: $(addprefix $(JAVASCRIPT)/,.npmrc package.json package-lock.json)
+	@npm ci --prefix $(JAVASCRIPT) --loglevel error
+	@touch $@
+
 run: .venv/runs
 	@$(BIN)/python manage.py migrate --verbosity 0
 	@$(BIN)/python manage.py collectstatic --noinput --verbosity 0
 	@exec $(BIN)/python manage.py serve --demo
 
 test: .venv/tests
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
-clients: .venv/tests .venv-mcp2/clients
-	$(BIN)/python -m pytest -m clients
+fuzz: FUZZ_EXAMPLES ?= 250
+fuzz: SEED ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
+fuzz: .venv/tests
+	FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(PYTEST) --hypothesis-seed=$(SEED) \
+		mcp_tools/tests/test_fuzz.py todoproj/tests/test_openapi.py conversations/tests/test_markdown.py
+
+clients: .venv/tests .venv-mcp2/clients $(JAVASCRIPT)/node_modules/clients
+	$(PYTEST) -m clients
+
+conformance: .venv/tests $(JAVASCRIPT)/node_modules/clients
+	$(PYTEST) -m conformance
 
 browser: .venv/tests
-	$(BIN)/python -m pytest -m browser
+	$(PYTEST) -m browser
+
+proxy: .venv/tests
+	$(PYTEST) -m proxy
+
+.venv-audit/ready:
+	@test -x .venv-audit/bin/python || $(PYTHON) -m venv .venv-audit
+	@.venv-audit/bin/python $(PIP_INSTALL) 'pip-audit>=2.9,<3'
+	@touch $@
+
+# Needs PyPI itself, which knows of vulnerabilities; a mirror of its packages does not. --strict: what could not be looked
+# up fails.
+audit: .venv-audit/ready
+	.venv-audit/bin/pip-audit --strict --progress-spinner off -r requirements.txt -r requirements-dev.txt
 
 bench: .venv/runs
 	$(BIN)/python -m bench
@@ -59,5 +93,5 @@ lint: .venv/tests
 		$(BIN)/python manage.py check --deploy --fail-level WARNING
 
 clean:
-	rm -rf .venv .venv-mcp2 staticfiles .coverage htmlcov .mypy_cache .pytest_cache .ruff_cache .hypothesis \
-		.import_linter_cache bench/.venvs bench/results
+	rm -rf .venv .venv-mcp2 .venv-audit $(JAVASCRIPT)/node_modules staticfiles .coverage htmlcov .mypy_cache .pytest_cache \
+		.ruff_cache .hypothesis .import_linter_cache bench/.venvs bench/results

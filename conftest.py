@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,15 +12,54 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Permission
 from django.test import Client
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
+from pytest_django import Settings
 
+from mcp_tools import usage
 from mcp_tools.protocol import META_CLIENT_CAPABILITIES, META_PROTOCOL_VERSION, REVISIONS
+from mcp_tools.tests.running import LIMITS
+from mcp_tools.views import NAMED_BY
 from todoproj.users.models import Scope, User
-from todoproj.users.principals import Caller as TokenCaller
-from todoproj.users.principals import Principal, Unauthenticated
+from todoproj.users.principals import Principal, Unauthenticated, caller_of
 from todoproj.users.services import issue_token
 from todoproj.users.tests.factories import UserFactory
+from todoproj.users.tests.passwords import QUICK_HASHER
 
 NEWEST = "2026-07-28"
+
+# How many made-up inputs each fuzzing test tries. `make test` tries the same few every time, so that it fails only for
+# what was changed. `make fuzz` sets the variable and tries many, from the seed that it is given: by default the time of
+# the commit, so that each commit explores anew and anybody who has it sees the same failure.
+FUZZ_EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "0"))
+fuzzed = hypothesis_settings(
+    max_examples=FUZZ_EXAMPLES or 50,
+    derandomize=not FUZZ_EXAMPLES,
+    deadline=None,
+    # The database is rolled back once a test, not once an input; no input minds what is there.
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+
+
+@pytest.fixture(autouse=True)
+def _quick(settings: Settings) -> None:
+    """Passwords are hashed in an instant."""
+    settings.PASSWORD_HASHERS = [QUICK_HASHER, *settings.PASSWORD_HASHERS[1:]]
+
+
+@pytest.fixture(autouse=True)
+def _unlimited(settings: Settings) -> None:
+    """No limit on calls, but in a test that sets one: all tests together are one busy caller."""
+    for name in [*LIMITS, "REFUSALS_KEPT"]:
+        setattr(settings, name, 0)
+
+
+@pytest.fixture(autouse=True)
+def _no_additions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No call adds to what the tools' use was, but in a test that is about it: neither after some seconds, nor when
+    this process ends, which has another database by then."""
+    monkeypatch.setattr(usage, "INTERVAL", math.inf)
+    monkeypatch.setattr(usage, "_added_at", 0.0)
 
 
 @dataclass
@@ -39,8 +79,8 @@ class Caller:
         }
         if isinstance(message, dict) and not REVISIONS[self.revision].handshake:
             wanted["Mcp-Method"] = str(message.get("method"))
-            if message.get("method") == "tools/call":
-                wanted["Mcp-Name"] = str(message["params"].get("name"))
+            if named_by := NAMED_BY.get(str(message.get("method"))):
+                wanted["Mcp-Name"] = str(message["params"].get(named_by))
         wanted |= {name.replace("_", "-"): value for name, value in headers.items()}
         body = message if isinstance(message, bytes) else json.dumps(message)
         sent = {name: value for name, value in wanted.items() if value is not None}
@@ -75,7 +115,7 @@ class Caller:
 def authenticate(token: str) -> Principal | None:
     """Whose token it is; None for one that is refused."""
     try:
-        return TokenCaller(token).principal
+        return caller_of(token).principal
     except Unauthenticated:
         return None
 

@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from bench import HERE, machine, report
-from bench.campaign import Campaign, Database, Plan
+from bench.campaign import Campaign, Plan
 from bench.chart import chart
 from bench.dataset import TASKS_EACH, Dataset
 from bench.drive import require_wrk
 from bench.loads import LOADS
+from bench.measure import Database
 from bench.postgresql import PREFIX, PostgreSQL
 from bench.results import rows
 from bench.servers import SERVERS
@@ -93,7 +94,11 @@ def _plan(options: argparse.Namespace) -> Plan:
     if options.logs:
         options.logs.mkdir(parents=True, exist_ok=True)
     return Plan(
-        servers=[server for server in servers if options.servers is None or server.name in options.servers],
+        servers=[
+            server
+            for server in servers
+            if (server.name in options.servers if options.servers is not None else not server.if_named)
+        ],
         loads=[load for load in loads if options.loads is None or load.name in options.loads],
         connections=[8] if options.smoke else options.connections,
         rounds=1 if options.smoke else options.rounds,

@@ -24,10 +24,12 @@ SCOPES: Final = "tasks:read tasks:write"
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """people: those with ten tasks each. crowded: whether there is one more, who has CROWD tasks."""
+    """people: those with ten tasks each. crowded: whether there is one more, who has CROWD tasks. all_called: whether
+    everybody called a moment ago, so that no call is anybody's first in an hour."""
 
     people: int
     crowded: bool = False
+    all_called: bool = False
 
     @property
     def spread_tasks(self) -> int:
@@ -57,7 +59,7 @@ class Dataset:
         The server notes a token's use once an hour. With every token unused, each call would cost that write; with
         every token just used, none would.
         """
-        return 60 * max(self.users / 10_000, 1.0)
+        return 0.0 if self.all_called else 60 * max(self.users / 10_000, 1.0)
 
 
 def user_id(number: int) -> str:

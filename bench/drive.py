@@ -59,7 +59,7 @@ class Stretch:
     era: str
     connections: int
     seconds: int
-    seed: int
+    seed: int = 0
     start: int = 0
 
 

@@ -1,4 +1,4 @@
-"""A virtual environment for each peer, made when its requirements change."""
+"""A virtual environment for each server, with what it needs and nothing else, made when its requirements change."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from bench.servers import Server
 
 
 def ensure(server: Server) -> None:
-    """Make the peer's environment, unless it holds just what its requirements.txt says."""
+    """Make the server's environment, unless it holds just what its requirements.txt says."""
     requirements = server.folder / "requirements.txt"
     installed = server.python.parent.parent / "installed.txt"
     wanted = requirements.read_text()

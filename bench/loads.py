@@ -38,7 +38,7 @@ LOADS: Final = (
     Load("tools_list", "five tools", ('"update_task"', '"inputSchema"')),
     Load("greeting", "server/discover or initialize", ('"capabilities"', '"tools"')),
     Load("list_tasks", "ten tasks", (*_DONE, "task_id")),
-    Load("list_crowd", "50 of 100,000 tasks", (*_DONE, "task_id"), crowded=True),
+    Load("list_crowd", "ten of one person's 100,000 tasks", (*_DONE, "task_id"), crowded=True),
     Load("rest_list", "GET /api/tasks/, ten tasks", ('"results":[{',), rest=True),
     Load("mixed", "60 % list, 25 % add, 10 % complete, 5 % update", _DONE),
     Load("complete_task", "each a pending one", _DONE),

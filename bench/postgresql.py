@@ -91,7 +91,7 @@ class PostgreSQL:
             connection.execute(self._filled(_INSERT_TASKS))
             connection.execute(self._filled(_RESTORE_TASKS))
             # Among more people than that, hardly anyone calls twice in an hour: the spread stays as it is.
-            if self.data.users <= 100_000:
+            if self.data.users <= 100_000 and not self.data.all_called:
                 connection.execute(self._filled(_RESTORE_TOKENS))
             connection.execute("VACUUM tasks, personal_tokens")
             connection.execute("CHECKPOINT")

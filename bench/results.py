@@ -11,15 +11,16 @@ from statistics import median
 class Measurement:
     """One load on one server, in one round.
 
-    requests_per_second; server_cpu and database_cpu: CPU time per request in microseconds, of all their processes
-    (None where the database has none of its own); p50, p95, p99: latency in milliseconds; reply_bytes: the mean size
-    of a reply with its headers.
+    tasks: how many the database holds. requests_per_second; server_cpu and database_cpu: CPU time per request in
+    microseconds, of all their processes (None where the database has none of its own); p50, p95, p99: latency in
+    milliseconds; reply_bytes: the mean size of a reply with its headers.
     """
 
     server: str
     era: str
     load: str
     connections: int
+    tasks: int
     round: int
     requests: int
     seconds: float

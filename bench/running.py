@@ -7,13 +7,13 @@ import os
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from bench import probe, proc
+from bench import environments, probe, proc
 from bench.servers import Server
 
 START_TIMEOUT: Final = 60.0
@@ -30,20 +30,32 @@ class Running:
 
 @contextmanager
 def running(
-    server: Server, *, database_url: str, workers: int, core: int | None, log: Path | None = None
+    server: Server,
+    *,
+    database_url: str,
+    workers: int,
+    core: int | None,
+    log: Path | None = None,
+    ask: Callable[[Server, int], str] | None = None,
 ) -> Iterator[Running]:
-    """The server, answering. core: the only one that it may use, if any. log: where its output goes, else nowhere."""
+    """The server, answering. core: the only one that it may use, if any. log: where its output goes, else nowhere.
+
+    ask: of the server at a port, what is wrong with its answer, if anything; by default, whether a tool works.
+    """
     port = _free_port()
     command = ["taskset", "--cpu-list", str(core)] if core is not None else []
     command += server.command(server.python, port, workers)
+    environments.ensure(server)
     environment = os.environ | server.environment | {"DATABASE_URL": database_url}
+    # As anywhere else, the second start need not compile again.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     began = time.monotonic()
     with open(log or os.devnull, "ab") as output:
         process = subprocess.Popen(  # noqa: S603 (from the table in servers.py)
             command, cwd=server.folder, env=environment, stdout=output, stderr=output, stdin=subprocess.DEVNULL
         )
     try:
-        _wait(server, process, port, began)
+        _wait(server, process, port, began, ask or _ask_a_tool)
         yield Running(process.pid, port, time.monotonic() - began)
     finally:
         _stop(process)
@@ -55,14 +67,20 @@ def _free_port() -> int:
         return int(socket_.getsockname()[1])
 
 
-def _wait(server: Server, process: subprocess.Popen[bytes], port: int, began: float) -> None:
-    """Return as soon as a tool has answered right."""
+def _ask_a_tool(server: Server, port: int) -> str:
+    status, body = probe.list_tasks(server, port)
+    return "" if status == 200 and '"isError":false' in body else f"{status} {body[:500]}"
+
+
+def _wait(
+    server: Server, process: subprocess.Popen[bytes], port: int, began: float, ask: Callable[[Server, int], str]
+) -> None:
+    """Return as soon as it has answered right."""
     while True:
         try:
-            status, body = probe.list_tasks(server, port)
-            if status == 200 and '"isError":false' in body:
+            fault = ask(server, port)
+            if not fault:
                 return
-            fault = f"{status} {body[:500]}"
         except (OSError, http.client.HTTPException) as error:
             fault = str(error)
         if process.poll() is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +19,7 @@ class Server:
 
     label: what it is, in a few words. command: how to start it, from the Python that it needs, a port and a number of
     worker processes. eras: the revisions of the protocol that it is asked in. ours: it authenticates each person by a
-    token and has a REST API; a peer takes the person's id as an argument.
+    token and has a REST API; a peer takes the person's id as an argument. if_named: only where a run names it.
     """
 
     name: str
@@ -28,6 +27,7 @@ class Server:
     command: Callable[[Path, int, int], list[str]] = field(repr=False)
     eras: tuple[str, ...] = ERAS
     ours: bool = False
+    if_named: bool = False
 
     @property
     def folder(self) -> Path:
@@ -36,17 +36,29 @@ class Server:
 
     @property
     def python(self) -> Path:
-        """Our own runs in the environment that the bench runs in, a peer in one of its own."""
-        return Path(sys.executable) if self.ours else HERE / ".venvs" / self.name / "bin" / "python"
+        """Of an environment of its own: see environments.py."""
+        return HERE / ".venvs" / ("todoproj" if self.ours else self.name) / "bin" / "python"
 
     @property
     def environment(self) -> Mapping[str, str]:
-        return {} if self.ours else {"PYTHONPATH": str(PEERS / "shared")}
+        # Ours counts each person's calls, as it does elsewhere, but holds nobody up.
+        return (
+            {"THROTTLE_TOOLS": UNREACHED, "THROTTLE_API": UNREACHED}
+            if self.ours
+            else {"PYTHONPATH": str(PEERS / "shared")}
+        )
+
+
+UNREACHED = "999999999"
 
 
 def _serve(python: Path, port: int, workers: int) -> list[str]:
     where = ["--host", "127.0.0.1", "--port", str(port)]
     return [str(python), "manage.py", "serve", *where, "--workers", str(workers)]
+
+
+def _serve_unrecorded(python: Path, port: int, workers: int) -> list[str]:
+    return [str(python), "-m", "bench.unrecorded", *_serve(python, port, workers)[2:]]
 
 
 def _uvicorn(python: Path, port: int, workers: int) -> list[str]:
@@ -63,6 +75,7 @@ def _gunicorn(python: Path, port: int, workers: int) -> list[str]:
 
 SERVERS: Final = (
     Server("todoproj", "this project, with a token per person", _serve, ours=True),
+    Server("unrecorded", "this project, keeping no tool calls", _serve_unrecorded, ours=True, if_named=True),
     Server("floor", "bare ASGI, raw asyncpg, no MCP checks", _uvicorn, eras=ERAS[:1]),
     Server("sdk2", "official SDK 2.3, raw asyncpg", _uvicorn),
     Server("fastmcp", "FastAPI, FastMCP 4.1, SQLModel", _uvicorn),

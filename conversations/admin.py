@@ -1,82 +1,152 @@
-"""Conversations and their messages, for staff to read: nothing here changes what was said."""
+"""Conversations, their messages, and who looked at them, for staff to read: nobody changes what was said or done."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, TypeVar
 
-from django.contrib import admin
-from django.db.models import Model, QuerySet
+from django.contrib import admin, messages
+from django.contrib.admin.utils import quote
+from django.contrib.admin.views.main import SEARCH_VAR
+from django.core.exceptions import ValidationError
+from django.db.models import Model, Q, QuerySet
 from django.db.models.functions import Left
 from django.http import HttpRequest
-from django.utils.html import format_html, format_html_join
+from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 
-from conversations.models import Conversation, Message
-from todoproj.admin import LinkedRowFilter, PersonRowsAdmin, change_link
+from conversations.access_admin import record_list
+from conversations.export_admin import ExportsChats
+from conversations.markdown import as_written
+from conversations.models import (
+    SEARCH_LIMIT,
+    SEARCH_WINDOW,
+    ChatAccess,
+    Conversation,
+    Message,
+)
+from conversations.retention_admin import DeletesOldChats
+from conversations.transcript_admin import MessagePagesAdmin, TranscriptAdmin, message_url
+from todoproj.admin import (
+    LargeTableAdmin,
+    LinkedRowFilter,
+    PersonRowsAdmin,
+    ViewOnly,
+    WithinFilter,
+    people_named,
+    row_number,
+)
+from todoproj.text import is_storable
 
-# What the page of a conversation shows of it: messages, and characters of each.
-MESSAGES_SHOWN = 100
-CHARACTERS_SHOWN = 2_000
+# What the list of conversations shows of one without a title.
+SUBJECT_LENGTH = 60
 # What the list of messages shows of each.
 BEGINNING_LENGTH = 100
 
 M = TypeVar("M", bound=Model)
 
 
-class ReadOnlyAdmin(PersonRowsAdmin[M]):
-    """Whoever has the permission to view may view; nobody may do more, a superuser neither."""
+class AnyFilter(admin.SimpleListFilter):
+    """Rows by whether a number that is kept on them is more than none."""
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
+    field: str
 
-    def has_change_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
-        return False
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin[Any]) -> list[tuple[str, str]]:
+        return [("yes", "Yes"), ("no", "No")]
 
-    def has_delete_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
-        return False
+    def queryset(self, request: HttpRequest, queryset: QuerySet[M]) -> QuerySet[M]:
+        match self.value():
+            case "yes":
+                return queryset.filter(**{f"{self.field}__gt": 0})
+            case "no":
+                return queryset.filter(**{self.field: 0})
+        return queryset
+
+
+class ErrorsFilter(AnyFilter):
+    title = "errors"
+    parameter_name = "errors"
+    field = "error_count"
+
+
+class NotesFilter(AnyFilter):
+    title = "notes"
+    parameter_name = "notes"
+    field = "note_count"
 
 
 @admin.register(Conversation)
-class ConversationAdmin(ReadOnlyAdmin[Conversation]):
-    list_display = ("id", "title", "person", "created_at", "updated_at")
-    list_display_links = ("id", "title")
-    list_filter = ("updated_at", ("user", LinkedRowFilter))
+class ConversationAdmin(ExportsChats, DeletesOldChats, TranscriptAdmin, ViewOnly, PersonRowsAdmin[Conversation]):
+    list_display = ("id", "subject", "person", "messages", "tool_calls", "errors", "last_activity")
+    list_display_links = ("id", "subject")
+    list_filter = ("updated_at", "last_role", ErrorsFilter, NotesFilter, ("user", LinkedRowFilter))
     ordering = ("-updated_at", "-id")
-    fields = ("person", "title", "created_at", "updated_at", "latest_messages")
+    search_help_text = (
+        "Words, a number such as #7, or a person's whole id or email address. Words are looked for in messages and in "
+        f"titles, and find the {SEARCH_LIMIT} conversations in which they were said last, and the {SEARCH_LIMIT} that "
+        "were started last; with a filter by person, of that person's. "
+        f"On SQLite, the newest {SEARCH_WINDOW:,} messages and titles are looked at."
+    )
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        response = super().changelist_view(request, extra_context)
+        if request.GET.get(SEARCH_VAR, "").strip():
+            # It tells who said something. What was searched for is not kept: it may be what is to be forgotten.
+            record_list(request, detail="search in the list of conversations")
+        return response
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: Any, search_term: str
+    ) -> tuple[QuerySet[Conversation], bool]:
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        if not is_storable(term):
+            return queryset.none(), False
+        if people := people_named(term):
+            return queryset.filter(user_id__in=people), False
+        number = row_number(term)
+        if number is not None and term.startswith("#"):
+            return queryset.filter(pk=number), False
+        # Those of one person are looked for among theirs alone, not among those that were found of everybody's.
+        person = request.GET.get(LinkedRowFilter.parameter_for("user"))
+        try:
+            found = queryset.search(term, user_id=person)
+        except ValidationError as error:
+            self.message_user(request, " ".join(error.messages), messages.ERROR)
+            return queryset.none(), False
+        return (found if number is None else found | queryset.filter(pk=number)), False
+
+    @admin.display(description="subject")
+    def subject(self, conversation: Conversation) -> str:
+        return conversation.title or Truncator(conversation.beginning).chars(SUBJECT_LENGTH) or "(nothing said yet)"
 
     @admin.display(description="messages")
-    def latest_messages(self, conversation: Conversation) -> SafeString:
-        """The latest messages as they were said, each at most in part, and a link to all of them."""
-        rows = conversation.messages.order_by("-created_at", "-pk").defer("content")
-        newest_first: list[Any] = list(
-            rows.annotate(beginning=Left("content", CHARACTERS_SHOWN + 1))[: MESSAGES_SHOWN + 1]
-        )
-        said = format_html_join(
-            "",
-            '<p><strong>{}</strong> <small>{} UTC, {}</small></p><p style="white-space: pre-wrap">{}</p>',
-            (
-                (
-                    message.role,
-                    f"{message.created_at:%Y-%m-%d %H:%M:%S}",
-                    change_link(message, f"#{message.pk}"),
-                    Truncator(message.beginning).chars(CHARACTERS_SHOWN),
-                )
-                for message in reversed(newest_first[:MESSAGES_SHOWN])
-            ),
-        )
-        earlier = f"These are the latest {MESSAGES_SHOWN}. " if len(newest_first) > MESSAGES_SHOWN else ""
-        everything = LinkedRowFilter.url(Message, "conversation", conversation.pk)
-        return format_html('<p>{}<a href="{}">List of all messages</a></p>{}', earlier, everything, said)
+    def messages(self, conversation: Conversation) -> int:
+        return conversation.message_count
+
+    @admin.display(description="tool calls")
+    def tool_calls(self, conversation: Conversation) -> int:
+        return conversation.tool_call_count
+
+    @admin.display(description="errors")
+    def errors(self, conversation: Conversation) -> int:
+        return conversation.error_count
+
+    @admin.display(description="last activity, UTC")
+    def last_activity(self, conversation: Conversation) -> datetime:
+        return conversation.updated_at
 
 
 @admin.register(Message)
-class MessageAdmin(ReadOnlyAdmin[Message]):
+class MessageAdmin(MessagePagesAdmin):
     list_display = ("id", "thread", "person", "role", "beginning", "created_at")
     list_filter = ("role", "created_at", ("conversation", LinkedRowFilter), ("user", LinkedRowFilter))
     list_select_related = ("user", "conversation")
     ordering = ("-created_at", "-id")
-    fields = ("thread", "person", "role", "created_at", "whole_content")
+    fields = ("thread", "person", "role", "created_at", "redacted_at", "whole_content")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Message]:
         # A message can be as long as a book: a list reads no more of it than it shows.
@@ -85,7 +155,7 @@ class MessageAdmin(ReadOnlyAdmin[Message]):
 
     @admin.display(description="conversation")
     def thread(self, message: Message) -> SafeString:
-        return change_link(message.conversation)
+        return format_html('<a href="{}">{}</a>', message_url(message), message.conversation)
 
     @admin.display(description="content")
     def beginning(self, message: Any) -> str:
@@ -93,4 +163,38 @@ class MessageAdmin(ReadOnlyAdmin[Message]):
 
     @admin.display(description="content")
     def whole_content(self, message: Message) -> SafeString:
-        return format_html('<div style="white-space: pre-wrap">{}</div>', message.content)
+        return format_html('<div class="body" dir="auto">{}</div>', as_written(message.content))
+
+
+@admin.register(ChatAccess)
+class ChatAccessAdmin(ViewOnly, LargeTableAdmin[ChatAccess]):
+    """Who read whose chats, took them out or changed them; nobody changes that."""
+
+    list_display = ("created_at", "action", "actor", "person", "conversation", "detail")
+    list_filter = ("action", WithinFilter)
+    list_select_related = ("actor",)
+    ordering = ("-created_at", "-id")
+    fields = ("created_at", "action", "actor", "person", "conversation", "detail")
+    search_fields = ("conversation_id", "person_id")
+    search_help_text = "A conversation's number such as 7, or the whole id or email address of a person or of staff."
+
+    def search(self, term: str) -> Q:
+        people = people_named(term)
+        found = Q(person_id__in=[term, *people]) | Q(actor_id__in=people)
+        number = row_number(term)
+        return found if number is None else found | Q(conversation_id=number)
+
+    @admin.display(description="person")
+    def person(self, access: ChatAccess) -> SafeString:
+        return self._link("users_user", access.person_id)
+
+    @admin.display(description="conversation")
+    def conversation(self, access: ChatAccess) -> SafeString:
+        return self._link("conversations_conversation", access.conversation_id)
+
+    @staticmethod
+    def _link(name: str, pk: str | int | None) -> SafeString:
+        # It may be gone: then the page says so.
+        if not pk:
+            return SafeString("-")
+        return format_html('<a href="{}">{}</a>', reverse(f"admin:{name}_change", args=[quote(pk)]), pk)

@@ -2,29 +2,37 @@
 
 from dataclasses import dataclass
 
-from todoproj.text import is_storable
-from todoproj.users.models import User
-from todoproj.users.principals import ActivePerson, Caller, Person, TokenOwner
+from mcp_tools.recording import Record, RecordedPerson
+from todoproj.users.principals import Caller, Person
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call of a tool: who makes it, and the scope that it takes."""
+    """One call of a tool: who makes it, the scope that it takes, and what to write down of it, if that is wanted."""
 
     caller: Caller
     scope: str
+    record: Record | None = None
 
     def person(self, user_id: str | None) -> Person:
         """The person that the call is for.
 
-        Left out, it is the token's own person. Given, it must be that person exactly, unless the caller is a service
-        account, which may name any active person, and must name one.
+        Left out, it is the person that the On-Behalf-Of header names, or else the caller's own. Given, it must be that
+        person exactly, unless the caller is a service account that sent no such header: it may name any active person,
+        and must name one.
 
-        Raises Unauthenticated, MissingScope, and User.DoesNotExist for someone else as for someone who does not exist.
+        Raises Unauthenticated, MissingScope, Throttled, and User.DoesNotExist for someone else as for someone who does
+        not exist.
         """
+        person = self._person(user_id)
+        return person if self.record is None else RecordedPerson(person, self.record)
+
+    def _person(self, user_id: str | None) -> Person:
         if user_id is None:
-            return TokenOwner(self.caller, self.scope)
+            user_id = self.caller.on_behalf_of
+        if user_id is None:
+            self.caller.charge()
+            return self.caller.person(self.scope)
         self.caller.require(self.scope)
-        if not (self.caller.principal.may_act_for(user_id) and is_storable(user_id)):
-            raise User.DoesNotExist
-        return ActivePerson(user_id)
+        self.caller.charge()
+        return self.caller.principal.person_named(user_id)

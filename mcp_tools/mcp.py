@@ -12,9 +12,9 @@ from mcp_tools.replies import (
     TaskAdded,
     TaskCompleted,
     TaskDeleted,
-    TaskListed,
     TasksListed,
     TaskUpdated,
+    listed,
     success,
 )
 from tasks import services
@@ -131,17 +131,7 @@ class TodoTools(MCPToolset):  # type: ignore[misc]  # django-mcp-server has no t
         found, next_cursor = services.list_tasks(
             person=self.context.person(user_id), status=status, limit=limit, cursor=cursor
         )
-        page = [
-            TaskListed(
-                task_id=task.id,
-                title=task.title,
-                description=task.description,
-                completed=task.completed,
-                created_at=task.created_at,
-                updated_at=task.updated_at,
-            )
-            for task in found
-        ]
+        page = [listed(task) for task in found]
         more = "There are more: call again with `cursor`." if next_cursor else "There are no more."
         return success(TasksListed(tasks=page, next_cursor=next_cursor), f"Tasks in this page: {len(page)}. {more}")
 

@@ -16,12 +16,15 @@ from mcp.server.fastmcp.utilities.func_metadata import ArgModelBase
 from mcp.types import ToolAnnotations
 from mcp_server import MCPToolset
 
-from mcp_tools import replies
+from mcp_tools import replies, usage
 from mcp_tools.identity import Call
-from mcp_tools.protocol import JSON, Tool, ToolResult, encode
+from mcp_tools.protocol import JSON, Tool, ToolResult, encode, tool_result
+from mcp_tools.recording import Record, conversation_named, count_refusal
 from todoproj.logs import apology
+from todoproj.throttling import Throttled
 from todoproj.users.models import Scope
-from todoproj.users.principals import Caller, MissingScope
+from todoproj.users.principals import Caller
+from todoproj.users.refusals import MissingScope
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -67,6 +70,7 @@ def tools_of(toolset: type[MCPToolset]) -> list[Tool]:
 
 def _tool(toolset: type[MCPToolset], method: Any, registered: RegisteredTool) -> Tool:
     declaration: Declaration = method.declaration
+    writes = not declaration.annotations.readOnlyHint
     registered.title = declaration.title
     registered.annotations = declaration.annotations
     registered.fn_metadata.arg_model = model = _strict(registered.fn_metadata.arg_model)
@@ -76,32 +80,44 @@ def _tool(toolset: type[MCPToolset], method: Any, registered: RegisteredTool) ->
         "title": declaration.title,
         "description": registered.description,
         "inputSchema": schema,
-        "outputSchema": registered.output_schema,
+        "outputSchema": pydantic.TypeAdapter(method.__annotations__["return"]).json_schema(),
         "annotations": declaration.annotations.model_dump(exclude_none=True),
     }
 
-    def run(arguments: dict[str, JSON], caller: Caller) -> ToolResult:
+    def run(arguments: dict[str, JSON], caller: Caller, meta: dict[str, JSON]) -> ToolResult:
         started = perf_counter()
         missing_scope = None
+        conversation_id = None
+        user_id = arguments.get("user_id")
         try:
+            conversation_id = conversation_named(meta)
             # Agents send null for what they leave out.
             given = model.model_validate({name: value for name, value in arguments.items() if value is not None})
-            reply = method(toolset(context=Call(caller, declaration.scope)), **dict(given))
+            record = None
+            if writes or conversation_id is not None:
+                record = Record(registered.name, arguments, caller, meta, conversation_id, started)
+            reply = method(toolset(context=Call(caller, declaration.scope, record)), **vars(given))
         except Exception as fault:
             reply, missing_scope = _explain(fault, caller, declaration.scope, schema)
-        user_id = arguments.get("user_id")
+            if conversation_id is not None and not isinstance(fault, Throttled):
+                count_refusal(caller, user_id, conversation_id)
+        error_code = reply["data"]["error_code"] if reply["status"] == "error" else 0
+        milliseconds = (perf_counter() - started) * 1000
+        usage.count(registered.name, error_code, milliseconds)
+        if user_id is not None:
+            # Anything but a text may nest too deeply to be written down.
+            user_id = user_id[:255] if isinstance(user_id, str) else "?"
         logger.info(
             "tool call",
             extra={
                 "tool": registered.name,
                 "principal": caller.user_id,
-                "user": caller.user_id if user_id is None else str(user_id)[:255],
-                "outcome": reply.data["error_code"] if reply.status == "error" else "success",
-                "milliseconds": round((perf_counter() - started) * 1000, 2),
+                "user": caller.user_id if user_id is None else user_id,
+                "outcome": error_code or "success",
+                "milliseconds": round(milliseconds, 2),
             },
         )
-        body = encode({"status": reply.status, "data": reply.data, "message": reply.message})
-        return ToolResult(body, reply.status == "error", missing_scope)
+        return ToolResult(tool_result(encode(reply), is_error=bool(error_code)), missing_scope)
 
     return Tool(registered.name, definition, run)
 

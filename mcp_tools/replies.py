@@ -10,8 +10,14 @@ from django.core.exceptions import ValidationError
 from pydantic import Field
 from typing_extensions import TypedDict  # pydantic reads the one in typing only from Python 3.12 on
 
+from conversations.models import Conversation
+from mcp_tools.recording import META_CONVERSATION
 from tasks.models import Task
+from tasks.services import TaskRow
+from todoproj.text import is_storable
+from todoproj.throttling import Throttled
 from todoproj.users.models import User
+from todoproj.users.principals import OnBehalfOfMissing
 
 Data = TypeVar("Data")
 
@@ -38,6 +44,19 @@ class TaskListed(TypedDict):
     completed: bool
     created_at: Time
     updated_at: Time
+
+
+def listed(task: TaskRow) -> TaskListed:
+    """The task as lists have it."""
+    # A literal: TaskListed(...) takes twice as long, and there are as many as a page holds.
+    return {
+        "task_id": task.id,
+        "title": task.title,
+        "description": task.description,
+        "completed": task.completed,
+        "created_at": task.created_at,
+        "updated_at": task.updated_at,
+    }
 
 
 class TasksListed(TypedDict):
@@ -87,7 +106,7 @@ class ErrorData(TypedDict):
     retryable: Annotated[bool, Field(description="Whether the same call may succeed later.")]
 
 
-class Reply(pydantic.BaseModel, Generic[Data]):
+class Reply(TypedDict, Generic[Data]):
     """What every tool answers, on success and on failure."""
 
     status: Literal["success", "error"]
@@ -96,13 +115,12 @@ class Reply(pydantic.BaseModel, Generic[Data]):
 
 
 def success(data: Data, message: str) -> Reply[Data]:
-    # Made from our own rows: there is nothing to validate.
-    return Reply.model_construct(status="success", data=data, message=message)
+    return {"status": "success", "data": data, "message": message}
 
 
 def error(code: Literal[400, 403, 404, 409, 429, 500], message: str, **details: Any) -> Reply[ErrorData]:
-    data = {"error_code": code, **details, "retryable": code in (429, 500)}
-    return Reply.model_construct(status="error", data=data, message=message)
+    data: Any = {"error_code": code, **details, "retryable": code in (429, 500)}
+    return {"status": "error", "data": data, "message": message}
 
 
 def refusal(fault: Exception, schema: dict[str, Any]) -> Reply[ErrorData] | None:
@@ -115,11 +133,22 @@ def refusal(fault: Exception, schema: dict[str, Any]) -> Reply[ErrorData] | None
             return _bad_argument(fault, schema)
         case ValidationError():
             return _bad_value(fault, schema)
+        case Throttled():
+            return error(429, f"Too many calls. Try again in {fault.wait} seconds.", problem="throttled")
+        case OnBehalfOfMissing():
+            return error(400, str(fault), problem="header_missing")
         case User.DoesNotExist():
             return error(
                 404,
                 "There is no such person for this caller. Leave `user_id` out for the token's own person.",
                 field="user_id",
+                problem="not_found",
+            )
+        case Conversation.DoesNotExist():
+            return error(
+                404,
+                f"This person has no such conversation. Leave `{META_CONVERSATION}` out of `_meta`, or name another.",
+                field=META_CONVERSATION,
                 problem="not_found",
             )
         case Task.DoesNotExist():
@@ -142,14 +171,20 @@ _PROBLEMS = {
     "string_too_long": "too_long",
     "greater_than_equal": "too_small",
     "less_than_equal": "too_large",
+    "string_unicode": "unstorable",
 }
+# Sentences of a message: enough for all that a tool knows, and no more for a thousand that it does not.
+_FAULTS_TOLD = 6
 
 
 def _bad_argument(fault: pydantic.ValidationError, schema: dict[str, Any]) -> Reply[ErrorData]:
-    """Every fault is in the message; `data` is about the first."""
+    """The first faults are in the message; `data` is about the very first."""
     faults = fault.errors(include_url=False, include_context=False)
     sentences = []
-    for item in faults:
+    for item in faults[:_FAULTS_TOLD]:
+        if not item["loc"]:
+            # A name that UTF-8 can't hold: pydantic says of it no more than that it is no text.
+            item["loc"], item["type"] = (item["input"],), "extra_forbidden"
         name = str(item["loc"][0])
         if item["type"] == "extra_forbidden":
             sentences.append(f"There is no argument {_shown(name)}. Use {_either(list(schema['properties']))}.")
@@ -158,6 +193,8 @@ def _bad_argument(fault: pydantic.ValidationError, schema: dict[str, Any]) -> Re
         else:
             expected = _expected(schema["properties"][name])
             sentences.append(f"`{name}` was {_shown(item['input'])}. Use {expected}.")
+    if len(faults) > _FAULTS_TOLD:
+        sentences.append(f"And {len(faults) - _FAULTS_TOLD} more.")
     first = str(faults[0]["loc"][0])
     problem = _PROBLEMS.get(faults[0]["type"], "wrong_type")
     if problem == "unknown":
@@ -207,6 +244,8 @@ def _shown(value: Any) -> str:
             return "true" if value else "false"
         case int() | float():
             return str(value) if abs(value) < 1e15 else "a huge number"
+        case str() if not is_storable(value):
+            return "a text with a NUL or a lone surrogate in it"
         case str():
             return f"'{value}'" if len(value) <= 40 and value.isprintable() else f"a text of {len(value)} characters"
         case list():

@@ -7,14 +7,14 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.admin.models import CHANGE
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet, TextField
 from django.http import HttpRequest
 
 from tasks import services
 from tasks.models import Task
-from todoproj.admin import LinkedRowFilter, ServiceWritesAdmin
+from todoproj.admin import LinkedRowFilter, ServiceWritesAdmin, log_actions
 from todoproj.users.principals import Person
 
 
@@ -71,5 +71,5 @@ class TaskAdmin(ServiceWritesAdmin[Task]):
             with suppress(Task.DoesNotExist):
                 _, newly = services.complete_task(person=Person(task.user_id), task_id=task.pk)
                 completed += [task] if newly else []
-        LogEntry.objects.log_actions(str(request.user.pk), completed, CHANGE, "Marked as completed.")
+        log_actions(request, completed, CHANGE, "Marked as completed.")
         self.message_user(request, f"{len(completed)} marked as completed.", messages.SUCCESS)

@@ -61,6 +61,12 @@ class Task(models.Model):
         indexes = [
             Index(fields=["user", "-created_at", "-id"], name="idx_tasks_user_created"),
             Index(fields=["user", "completed", "-created_at", "-id"], name="idx_tasks_user_status_created"),
+            # Of completed tasks alone: to add, change or delete one that is pending does not touch it.
+            Index(
+                fields=["user", "-completed_at", "-id"],
+                condition=models.Q(completed_at__isnull=False),
+                name="idx_tasks_user_completed",
+            ),
         ]
 
     def __str__(self) -> str:

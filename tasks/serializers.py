@@ -2,9 +2,11 @@
 
 from typing import Any
 
+from drf_spectacular.extensions import OpenApiSerializerExtension
 from rest_framework import serializers
 
 from tasks.models import DESCRIPTION_MAX_LENGTH, TITLE_MAX_LENGTH, Status, Task
+from todoproj.rest import TextField
 
 
 class TaskSerializer(serializers.ModelSerializer[Any]):
@@ -15,17 +17,23 @@ class TaskSerializer(serializers.ModelSerializer[Any]):
 
 
 class AddTaskSerializer(serializers.Serializer[Any]):
-    title = serializers.CharField(max_length=TITLE_MAX_LENGTH)
-    description = serializers.CharField(
-        max_length=DESCRIPTION_MAX_LENGTH, default="", allow_blank=True, trim_whitespace=False
-    )
+    title = TextField(max_length=TITLE_MAX_LENGTH, trim_whitespace=False)
+    description = TextField(max_length=DESCRIPTION_MAX_LENGTH, default="", allow_blank=True, trim_whitespace=False)
 
 
 class UpdateTaskSerializer(serializers.Serializer[Any]):
-    title = serializers.CharField(max_length=TITLE_MAX_LENGTH, required=False)
-    description = serializers.CharField(
-        max_length=DESCRIPTION_MAX_LENGTH, required=False, allow_blank=True, trim_whitespace=False
-    )
+    title = TextField(max_length=TITLE_MAX_LENGTH, required=False, trim_whitespace=False)
+    description = TextField(max_length=DESCRIPTION_MAX_LENGTH, required=False, allow_blank=True, trim_whitespace=False)
+
+
+class UpdateTaskSchema(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]
+    """Says that there must be something to change."""
+
+    target_class = UpdateTaskSerializer
+
+    def map_serializer(self, auto_schema: Any, direction: str) -> dict[str, Any]:
+        fields: dict[str, Any] = auto_schema._map_serializer(self.target, direction, bypass_extensions=True)
+        return fields | {"anyOf": [{"required": [name]} for name in fields["properties"]]}
 
 
 class ListTasksSerializer(serializers.Serializer[Any]):

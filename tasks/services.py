@@ -46,7 +46,7 @@ def add_task(*, person: Person, title: str, description: str = "") -> TaskRow:
 
 def get_task(*, person: Person, task_id: int) -> TaskRow:
     """One task."""
-    return _one(person, statements.GET, [task_id], task_id)
+    return _one(person, statements.GET, [task_id], task_id, changes=False)
 
 
 def list_tasks(
@@ -58,9 +58,20 @@ def list_tasks(
     """
     after = () if cursor is None else Position.from_cursor(cursor)
     rows = person.execute(statements.PAGE[status, bool(after)], [*after, limit + 1])
-    found = [_task(row) for row in rows[:limit]]
+    found = _tasks(rows[:limit])
     more = len(rows) > limit
     return found, Position(found[-1].created_at, found[-1].id).to_cursor() if more else None
+
+
+def list_completed(*, person: Person, since: datetime, limit: int) -> list[TaskRow]:
+    """At most `limit` tasks that were completed at that time or later, the last one first."""
+    return _tasks(person.execute(statements.COMPLETED_SINCE, [since, limit]))
+
+
+def newest_task_ids(*, person: Person, limit: int) -> tuple[list[int], bool]:
+    """The ids of at most `limit` tasks, newest first, and whether there are older ones."""
+    rows = person.execute(statements.NEWEST_IDS, [limit + 1])
+    return [row[0] for row in rows[:limit]], len(rows) > limit
 
 
 def complete_task(*, person: Person, task_id: int) -> tuple[TaskRow, bool]:
@@ -103,22 +114,21 @@ def _kept(given: Mapping[str, str]) -> dict[str, str]:
     return kept
 
 
-def _one(person: Person, statement: str, params: Sequence[Any], task_id: int = 0) -> TaskRow:
+def _one(person: Person, statement: str, params: Sequence[Any], task_id: int = 0, *, changes: bool = True) -> TaskRow:
     """The one task that a statement is about."""
     # No task has a larger id, and to ask the database for one would be an error.
     if task_id > BigIntegerField.MAX_BIGINT:
         person.explain()
         raise Task.DoesNotExist
-    rows = person.execute(statement, params)
+    rows = (person.change if changes else person.execute)(statement, params)
     if not rows:
         raise Task.DoesNotExist
-    return _task(rows[0])
+    return _tasks(rows)[0]
 
 
-def _task(row: Sequence[Any]) -> TaskRow:
-    id, title, description, completed, completed_at, created_at, updated_at = row[:7]
-    if not isinstance(created_at, datetime) or created_at.tzinfo is None:
-        # As SQLite gives it.
-        completed = bool(completed)
-        completed_at, created_at, updated_at = (to_datetime(at) for at in (completed_at, created_at, updated_at))
-    return TaskRow(id, title, description, completed, completed_at, created_at, updated_at)
+def _tasks(rows: Sequence[Sequence[Any]]) -> list[TaskRow]:
+    tasks = [TaskRow._make(row[: len(TaskRow._fields)]) for row in rows]
+    if tasks and not (isinstance(tasks[0].created_at, datetime) and tasks[0].created_at.tzinfo):
+        # As SQLite gives them.
+        tasks = [TaskRow(*row[:3], bool(row[3]), *map(to_datetime, row[4:])) for row in tasks]
+    return tasks

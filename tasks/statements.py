@@ -18,6 +18,13 @@ SELECT id, %s, %s, false, %s, %s FROM person {_RETURNING}"""
 # task_id
 GET = f"SELECT {COLUMNS}, {FOUND} FROM tasks WHERE id = %s AND {_THEIRS}"
 
+# the most rows. All that it reads is in an index.
+NEWEST_IDS = f"SELECT id, {FOUND} FROM tasks WHERE {_THEIRS} ORDER BY created_at DESC, id DESC LIMIT %s"
+
+# completed_at, the most rows. What is pending has no completed_at, as the index of those that have one knows.
+COMPLETED_SINCE = f"""SELECT {COLUMNS}, {FOUND} FROM tasks WHERE {_THEIRS} AND completed_at >= %s
+ORDER BY completed_at DESC, id DESC LIMIT %s"""
+
 # completed_at, updated_at, task_id; nothing for a task that is completed already
 COMPLETE = f"""UPDATE tasks SET completed = true, completed_at = %s, updated_at = %s
 WHERE id = %s AND {_THEIRS} AND NOT completed {_RETURNING}"""

@@ -1,5 +1,6 @@
 """The REST API for a person's own tasks."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -13,8 +14,14 @@ from rest_framework.viewsets import GenericViewSet
 from tasks import services
 from tasks.models import Task
 from tasks.serializers import AddTaskSerializer, ListTasksSerializer, TaskSerializer, UpdateTaskSerializer
+from todoproj.idempotency.decorators import idempotent
 from todoproj.rest import KeysetPagination, given
 from todoproj.users.authentication import person_of
+from todoproj.users.models import Scope
+
+
+def _shown(request: Request, ids: Sequence[int]) -> Any:
+    return TaskSerializer(services.get_task(person=person_of(request), task_id=ids[0])).data
 
 
 class TaskViewSet(GenericViewSet[Any]):
@@ -24,15 +31,17 @@ class TaskViewSet(GenericViewSet[Any]):
     serializer_class = TaskSerializer
     pagination_class = KeysetPagination
     lookup_value_converter = "int"
+    read_scope, write_scope = Scope.TASKS_READ, Scope.TASKS_WRITE
 
     @extend_schema(parameters=[ListTasksSerializer], responses=TaskSerializer(many=True))
     def list(self, request: Request) -> Response:
         """List tasks, the newest first."""
-        wanted = given(ListTasksSerializer, request.query_params)
+        wanted = given(ListTasksSerializer, request.query_params.dict())
         tasks: Any = partial(services.list_tasks, person=person_of(request), status=wanted["status"])
         return self.get_paginated_response(TaskSerializer(self.paginate_queryset(tasks), many=True).data)
 
     @extend_schema(request=AddTaskSerializer, responses={201: TaskSerializer})
+    @idempotent(_shown)
     def create(self, request: Request) -> Response:
         """Add a task."""
         task = services.add_task(person=person_of(request), **given(AddTaskSerializer, request.data))
@@ -40,9 +49,10 @@ class TaskViewSet(GenericViewSet[Any]):
 
     def retrieve(self, request: Request, pk: int) -> Response:
         """One task."""
-        return Response(TaskSerializer(services.get_task(person=person_of(request), task_id=pk)).data)
+        return Response(_shown(request, [pk]))
 
     @extend_schema(request=UpdateTaskSerializer)
+    @idempotent(_shown)
     def partial_update(self, request: Request, pk: int) -> Response:
         """Change a task's title, its description, or both."""
         changes = given(UpdateTaskSerializer, request.data)
@@ -50,12 +60,14 @@ class TaskViewSet(GenericViewSet[Any]):
         return Response(TaskSerializer(task).data)
 
     @extend_schema(responses={204: None})
+    @idempotent()
     def destroy(self, request: Request, pk: int) -> Response:
         """Delete a task for good."""
         services.delete_task(person=person_of(request), task_id=pk)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     @extend_schema(request=None)
+    @idempotent(_shown)
     @action(detail=True, methods=["post"])
     def complete(self, request: Request, pk: int) -> Response:
         """Mark a task as done. Doing it again changes nothing."""

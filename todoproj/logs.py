@@ -2,26 +2,51 @@
 
 import json
 import logging
+import os
+import random
 import re
-import secrets
 from collections.abc import Callable
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 from django.http import HttpRequest, HttpResponse
+
+_STDERR = 2
 
 REQUEST_ID_HEADER = "X-Request-ID"
 
 # What a caller may choose: enough for a UUID or a trace id, nothing that could forge a second log line.
 _ACCEPTABLE = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
-_request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
+# The id of what this thread works on, and the request, if it came by HTTP.
+_served: ContextVar[tuple[str | None, HttpRequest | None]] = ContextVar("served", default=(None, None))
 
 
 def current_request_id() -> str | None:
     """The id of the request being served; None outside of one."""
-    return _request_id.get()
+    return _served.get()[0]
+
+
+def current_request() -> HttpRequest | None:
+    """The request being served over HTTP; None outside of one."""
+    return _served.get()[1]
+
+
+# Nobody gains by guessing one: no reason to ask the system for a secret, and wait. A worker process, which is a fork,
+# must not go on with the numbers of its parent.
+_random = random.Random()  # noqa: S311 (no secret)
+os.register_at_fork(after_in_child=_random.seed)
+
+
+def _new_request_id() -> str:
+    return f"{_random.getrandbits(128):032x}"
+
+
+def identify_request() -> None:
+    """Give an id to the request that this thread works on now, until it takes up another one."""
+    _served.set((_new_request_id(), None))
 
 
 def apology() -> str:
@@ -34,12 +59,13 @@ def request_id_middleware(get_response: Callable[[HttpRequest], HttpResponse]) -
 
     def middleware(request: HttpRequest) -> HttpResponse:
         given = request.META.get("HTTP_X_REQUEST_ID")
-        request_id = given if given and _ACCEPTABLE.fullmatch(given) else secrets.token_hex(16)
-        reset = _request_id.set(request_id)
+        request_id = given if given and _ACCEPTABLE.fullmatch(given) else _new_request_id()
+        request.id = request_id  # type: ignore[attr-defined]
+        reset = _served.set((request_id, request))
         try:
             response = get_response(request)
         finally:
-            _request_id.reset(reset)
+            _served.reset(reset)
         response.headers[REQUEST_ID_HEADER] = request_id
         return response
 
@@ -48,8 +74,22 @@ def request_id_middleware(get_response: Callable[[HttpRequest], HttpResponse]) -
 
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 
-# What a record would collect about its thread and process, which no line says.
+# What a record would collect about its place in the source, its thread and its process, which no line says; see
+# "Optimization" in Python's logging HOWTO.
+logging._srcfile = None
 logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+
+
+class LineHandler(logging.Handler):
+    """Writes each line to stderr in one piece: those of several processes don't mix."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            line = self.format(record).encode("utf-8", "backslashreplace") + b"\n"
+            while line:
+                line = line[os.write(_STDERR, line) :]
+        except Exception:
+            self.handleError(record)
 
 
 class JsonFormatter(logging.Formatter):
@@ -59,12 +99,13 @@ class JsonFormatter(logging.Formatter):
     LEFT_OUT = {*vars(logging.makeLogRecord({})), "message", "request", "server_time"}
 
     def format(self, record: logging.LogRecord) -> str:
-        line = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC),
             "level": record.levelname,
             "logger": record.name,
             "message": record.getMessage(),
-            "request_id": current_request_id(),
+            # Django's own lines about a request come after its end, and bring it along.
+            "request_id": current_request_id() or getattr(getattr(record, "request", None), "id", None),
         }
         line |= {name: value for name, value in vars(record).items() if name not in self.LEFT_OUT}
         if record.exc_info:
@@ -73,4 +114,4 @@ class JsonFormatter(logging.Formatter):
             return _encode(line).decode()
         except UnicodeEncodeError:
             # Half of a UTF-16 pair, in what somebody sent.
-            return json.dumps(line, default=str)
+            return json.dumps(line | {"time": line["time"].isoformat()}, default=str)

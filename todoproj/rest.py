@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import math
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 from django.core import exceptions as django_exceptions
 from django.http import Http404, HttpRequest, JsonResponse
+from drf_spectacular.extensions import OpenApiSerializerFieldExtension
 from rest_framework import exceptions, serializers
 from rest_framework.fields import empty
 from rest_framework.pagination import BasePagination
@@ -18,10 +20,52 @@ from rest_framework.views import APIView, set_rollback
 
 from todoproj.keyset import PAGE_SIZE, PAGE_SIZE_MAX
 from todoproj.logs import apology
+from todoproj.throttling import Throttled
 
 logger = logging.getLogger(__name__)
 
 PROBLEM_JSON = "application/problem+json"
+IDEMPOTENCY_KEY = "Idempotency-Key"
+
+
+class TextField(serializers.CharField):
+    """A text, and nothing that could be written as one, such as a number."""
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class TextFieldSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
+    """Says that a text holds no NUL, and at least one character that is no white space if it must not be blank."""
+
+    target_class = TextField
+
+    def map_serializer_field(self, auto_schema: Any, direction: str) -> dict[str, Any]:
+        text: dict[str, Any] = auto_schema._map_serializer_field(self.target, direction, bypass_extensions=True)
+        text["not"] = {"pattern": r"\u0000"}
+        if not self.target.allow_blank:
+            # What Python strips and \s does not stand for everywhere is named one by one.
+            text |= {"minLength": 1, "pattern": r"[^\s\u001c-\u001f\u0085]"}
+        return text
+
+
+class ExactTextField(TextField):
+    """A text of at least one character, which may be white space, and is kept as it is."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(trim_whitespace=False, **kwargs)
+
+
+class ExactTextFieldSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
+    """Says that it is not empty and holds no NUL."""
+
+    target_class = ExactTextField
+
+    def map_serializer_field(self, auto_schema: Any, direction: str) -> dict[str, Any]:
+        text: dict[str, Any] = auto_schema._map_serializer_field(self.target, direction, bypass_extensions=True)
+        return text | {"not": {"pattern": r"\u0000"}, "minLength": 1}
 
 
 class KeysetPagination(BasePagination):
@@ -92,11 +136,18 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
             if challenge := getattr(error, "auth_header", None):
                 headers["WWW-Authenticate"] = challenge
             if wait := getattr(error, "wait", None):
-                headers["Retry-After"] = str(int(wait))
+                headers["Retry-After"] = str(math.ceil(wait))
+        case Throttled():
+            status, detail = 429, f"Too many calls. Try again in {error.wait} seconds."
+            headers["Retry-After"] = str(error.wait)
         case django_exceptions.ObjectDoesNotExist() | Http404():
             status, detail = 404, "There is nothing at this address."
         case django_exceptions.PermissionDenied():
             status, detail = 403, "This is not allowed."
+        case django_exceptions.RequestDataTooBig():
+            status, detail = 413, "The body is too large."
+        case django_exceptions.SuspiciousOperation():
+            status, detail = 400, _BAD_REQUEST
         case _:
             logger.error("unexpected error", exc_info=error)
             status, detail = 500, apology()
@@ -126,11 +177,22 @@ def _drf_errors(details: Any, field: str = "") -> list[dict[str, str]]:
         return [fault for item in details for fault in _drf_errors(item, field)]
     if set(details) == {"message", "code"} and isinstance(details["message"], str):
         return [{"field": field, "code": details["code"], "message": details["message"]}]
-    return [
-        fault
-        for name, item in details.items()
-        for fault in _drf_errors(item, "" if name == "non_field_errors" else name)
-    ]
+    return [fault for name, item in details.items() for fault in _drf_errors(item, _within(field, name))]
+
+
+def _within(field: str, name: str | int) -> str:
+    """A field of a field, such as `messages.0.content`; what is wrong with no field of it is wrong with the whole."""
+    if name == "non_field_errors":
+        return field
+    return f"{field}.{name}" if field else str(name)
+
+
+_BAD_REQUEST: Final = "This can't be served as it was asked for: the host name, or something else in it, is not right."
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> JsonResponse:
+    """What answers a request that Django finds suspicious, such as one for a host name that is not ours."""
+    return JsonResponse(problem(400, _BAD_REQUEST), status=400, content_type=PROBLEM_JSON)
 
 
 def page_not_found(request: HttpRequest, exception: Exception) -> JsonResponse:
@@ -165,17 +227,37 @@ _PROBLEM_SCHEMA = {
 
 
 def add_problem_responses(result: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """Say in the OpenAPI document that any operation may answer with problem details (a drf-spectacular hook)."""
-    result.setdefault("components", {}).setdefault("schemas", {})["Problem"] = _PROBLEM_SCHEMA
+    """Say in the OpenAPI document that any operation may answer with problem details, and that a body that has
+    something to say must be there (a drf-spectacular hook)."""
+    schemas = result.setdefault("components", {}).setdefault("schemas", {})
+    schemas["Problem"] = _PROBLEM_SCHEMA
     content = {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     described = {
         400: "A value that can't be taken; `errors` says which.",
         401: "No token, or one that is unknown, expired or revoked.",
         403: "The token lacks the scope.",
         404: "There is nothing at this address.",
+        429: "Too much of it; Retry-After says how many seconds to wait.",
     }
+    described_of_bodies = {413: "The body is too large.", 415: "The body is not declared as JSON."}
+    described_of_keys = {422: f"The {IDEMPOTENCY_KEY} was used for another request."}
+    described_of_kept = {410: "The request was done before; what it was answered with has been deleted since."}
     for path in result["paths"].values():
         for operation in path.values():
-            for status, description in described.items():
+            answers = described
+            if "requestBody" in operation:
+                operation["requestBody"]["required"] = _must_say_something(operation["requestBody"], schemas)
+                answers = described | described_of_bodies
+            if any(parameter["name"] == IDEMPOTENCY_KEY for parameter in operation.get("parameters", [])):
+                answers = answers | described_of_keys
+                if "204" not in operation["responses"]:
+                    answers = answers | described_of_kept
+            for status, description in answers.items():
                 operation["responses"].setdefault(str(status), {"description": description, "content": content})
     return result
+
+
+def _must_say_something(body: dict[str, Any], schemas: dict[str, Any]) -> bool:
+    """Whether an empty body would lack something."""
+    described = [schemas[content["schema"]["$ref"].rpartition("/")[2]] for content in body["content"].values()]
+    return any({"required", "anyOf"} & schema.keys() for schema in described)

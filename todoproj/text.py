@@ -1,5 +1,6 @@
 """What holds for every text that people give."""
 
+import base64
 import re
 
 from django.core.exceptions import ValidationError
@@ -16,3 +17,16 @@ def validate_storable(value: str) -> None:
     """Raise ValidationError for a text that a database can't keep."""
     if not is_storable(value):
         raise ValidationError("It holds a NUL or a lone surrogate, which can't be kept. Remove it.", "unstorable")
+
+
+def header_value(value: str | None) -> str | None:
+    """A header's value, with `=?base64?…?=` decoded; None for a header that is missing or not validly encoded."""
+    if value is None:
+        return None
+    value = value.strip()
+    if not (value.startswith("=?base64?") and value.endswith("?=")):
+        return value
+    try:
+        return base64.b64decode(value[9:-2], validate=True).decode()
+    except ValueError:
+        return None

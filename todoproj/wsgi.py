@@ -2,8 +2,8 @@
 
 import os
 
-from django.core.wsgi import get_wsgi_application
+from todoproj.web import web_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "todoproj.settings")
 
-application = get_wsgi_application()
+application = web_application()

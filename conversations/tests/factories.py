@@ -1,8 +1,8 @@
-"""Made-up conversations and messages, each message of its conversation's person."""
+"""Made-up conversations, messages of the same person, notes of staff, and who looked."""
 
 import factory
 
-from conversations.models import Conversation, Message
+from conversations.models import ChatAccess, Conversation, Message, Note, Role
 from todoproj.users.tests.factories import UserFactory
 
 
@@ -20,5 +20,25 @@ class MessageFactory(factory.django.DjangoModelFactory[Message]):
 
     conversation = factory.SubFactory(ConversationFactory)
     user = factory.SelfAttribute("conversation.user")
-    role = Message.Role.USER
+    role = Role.USER
     content = factory.Sequence(lambda n: f"Message {n}")
+
+
+class NoteFactory(factory.django.DjangoModelFactory[Note]):
+    class Meta:
+        model = Note
+
+    conversation = factory.SubFactory(ConversationFactory)
+    author = factory.SubFactory(UserFactory, is_staff=True)
+    text = factory.Sequence(lambda n: f"Note {n}")
+
+
+class ChatAccessFactory(factory.django.DjangoModelFactory[ChatAccess]):
+    class Meta:
+        model = ChatAccess
+
+    actor = factory.SubFactory(UserFactory, is_staff=True)
+    action = ChatAccess.Action.VIEWED
+    person_id = factory.Sequence(lambda n: f"person-{n}")
+    conversation_id = factory.Sequence(lambda n: n + 1)
+    detail = "transcript"

@@ -20,6 +20,14 @@ from django.db import connection
 from mcp_tools.protocol import META_CLIENT_CAPABILITIES, META_PROTOCOL_VERSION
 
 REVISION = "2026-07-28"
+# Seconds after which a test gives up on what takes a few: some machines are slow, and busy with other things.
+PATIENCE = 180
+# The settings that limit calls.
+LIMITS = [
+    *("THROTTLE_TOOLS", "THROTTLE_SERVICE_ACCOUNTS", "THROTTLE_API", "THROTTLE_ADDRESS"),
+    *("THROTTLE_LOGIN", "THROTTLE_TOKEN", "THROTTLE_REGISTER"),
+]
+NODE_MODULES = Path(__file__).parent / "clients" / "javascript" / "node_modules"
 
 
 def free_port() -> int:
@@ -38,21 +46,42 @@ def database_url() -> str:
     return f"postgres://{user}:{password}@{host}:{database['PORT'] or 5432}/{database['NAME']}"
 
 
-class RunningServer:
-    """`manage.py serve` on a free port of 127.0.0.1, ready to answer, until the `with` ends."""
+def programs_path() -> str:
+    """PATH, with the JavaScript programs and the Node that npm installed first."""
+    # Some need a newer Node than many systems have; not every npm links the one it installs into .bin.
+    programs = [*NODE_MODULES.glob("node-linux-*/bin"), NODE_MODULES / ".bin"]
+    return os.pathsep.join([*map(str, programs), os.environ["PATH"]])
 
-    def __init__(self, log: Path) -> None:
+
+class RunningServer:
+    """`manage.py serve`, or another command, on a free port of 127.0.0.1, ready to answer, until the `with` ends.
+
+    environment: variables for it; without any, calls are not limited.
+    """
+
+    def __init__(
+        self, log: Path, command: str = "serve", settings_module: str = "todoproj.settings", **environment: str
+    ) -> None:
+        self.command = command
         self.port = free_port()
         self.site = f"http://127.0.0.1:{self.port}"
         self.log = log
+        self.settings_module = settings_module
+        self.environment = environment
 
     def __enter__(self) -> Self:
-        environment = os.environ | {"DATABASE_URL": database_url(), "WEB_CONCURRENCY": "2"}
-        command = [sys.executable, "manage.py", "serve", "--host", "127.0.0.1", "--port", str(self.port)]
+        environment = os.environ | {
+            "DATABASE_URL": database_url(),
+            "DJANGO_SETTINGS_MODULE": self.settings_module,
+            "WEB_CONCURRENCY": "2",
+            **dict.fromkeys(LIMITS, "0"),
+            **self.environment,
+        }
+        command = [sys.executable, "manage.py", self.command, "--host", "127.0.0.1", "--port", str(self.port)]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(command, cwd=settings.BASE_DIR, env=environment, stdout=log, stderr=log)
-        self.http = httpx.Client(timeout=60, limits=httpx.Limits(max_connections=None))
-        deadline = time.monotonic() + 30
+        self.http = httpx.Client(timeout=PATIENCE, limits=httpx.Limits(max_connections=None))
+        deadline = time.monotonic() + PATIENCE
         while True:
             try:
                 if self.http.get(f"{self.site}/health").status_code == 200:
@@ -69,22 +98,25 @@ class RunningServer:
     ) -> None:
         self.http.close()
         self.process.terminate()
-        self.process.wait(timeout=20)
+        self.process.wait(timeout=PATIENCE)
 
     def call(self, token: str, tool: str, /, **arguments: Any) -> Any:
         """A tool's reply, by HTTP."""
-        meta = {META_PROTOCOL_VERSION: REVISION, META_CLIENT_CAPABILITIES: {}}
-        params = {"name": tool, "arguments": arguments, "_meta": meta}
-        response = self.http.post(
-            f"{self.site}/mcp",
-            content=json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}),
-            headers={
-                "Authorization": f"Bearer {token}",
-                "Content-Type": "application/json",
-                "MCP-Protocol-Version": REVISION,
-                "Mcp-Method": "tools/call",
-                "Mcp-Name": tool,
-            },
-        )
+        response = self.raw_call(f"Bearer {token}", tool, **arguments)
         assert response.status_code == 200, response.text
         return response.json()["result"]["structuredContent"]
+
+    def raw_call(self, authorization: str | None, tool: str, /, **arguments: Any) -> httpx.Response:
+        """The HTTP response to a call of a tool, with this Authorization header, or none."""
+        meta = {META_PROTOCOL_VERSION: REVISION, META_CLIENT_CAPABILITIES: {}}
+        params = {"name": tool, "arguments": arguments, "_meta": meta}
+        headers = {
+            "Content-Type": "application/json",
+            "MCP-Protocol-Version": REVISION,
+            "Mcp-Method": "tools/call",
+            "Mcp-Name": tool,
+        }
+        if authorization is not None:
+            headers["Authorization"] = authorization
+        message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+        return self.http.post(f"{self.site}/mcp", content=json.dumps(message), headers=headers)

@@ -5,23 +5,27 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
+import time
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from django.conf import settings
+from django.contrib.auth import authenticate as authenticate_password
 from django.core.management import CommandError, call_command
-from django.test import Client
+from django.http import HttpRequest
 
 from conftest import authenticate
 from conversations.models import Message
 from mcp_tools.management.commands import demo
-from mcp_tools.management.commands.serve import require_free
-from mcp_tools.tests.running import RunningServer
+from mcp_tools.management.commands.serve import free_address
+from mcp_tools.tests.running import PATIENCE, RunningServer
 from tasks.models import Task
 from todoproj.users.models import PersonalToken, User
 from todoproj.users.services import issue_token
@@ -49,7 +53,7 @@ def run_curl(command: str, **environment: str) -> Any:
         env=os.environ | environment,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -68,7 +72,7 @@ class TestDemo:
         assert principal.user_id == "demo"
         password = re.search(r"password: (\S+)", printed)
         assert password is not None
-        assert Client().login(username="admin", password=password[1])
+        assert authenticate_password(HttpRequest(), username="admin", password=password[1])
         assert kept.stat().st_mode & 0o077 == 0
 
     def test_again_reuses_everything_and_loses_nothing(self) -> None:
@@ -85,7 +89,7 @@ class TestDemo:
         admin.set_password("another one")
         admin.save()
         assert "password: (as you set it)" in run_demo()
-        assert Client().login(username="admin", password="another one")
+        assert authenticate_password(HttpRequest(), username="admin", password="another one")
 
     def test_after_the_token_was_revoked_there_is_a_new_one(self) -> None:
         first = run_demo()
@@ -127,7 +131,7 @@ class TestServe:
                 env=os.environ | {"PORT": str(port)},
                 capture_output=True,
                 text=True,
-                timeout=60,
+                timeout=PATIENCE,
                 check=False,
             )
         assert refused.returncode == 1
@@ -136,8 +140,43 @@ class TestServe:
         )
 
     @pytest.mark.parametrize(
-        ("host", "port", "why"), [("no such host", 8000, "Can't listen"), ("127.0.0.1", 99999, "There is no port")]
+        ("host", "port", "why"),
+        [
+            ("no such host", 8000, "Can't listen"),
+            ("a..b", 8000, "Can't listen"),
+            ("127.0.0.1", 99999, "There is no port"),
+        ],
     )
     def test_an_address_that_can_not_be(self, host: str, port: int, why: str) -> None:
         with pytest.raises(CommandError, match=why):
-            require_free(host, port)
+            free_address(host, port)
+
+    @pytest.mark.django_db(transaction=True)
+    @pytest.mark.parametrize("signal", [signal.SIGTERM, signal.SIGINT])
+    def test_ends_when_told_to(self, tmp_path: Path, signal: signal.Signals) -> None:
+        with RunningServer(tmp_path / "server.log") as server:
+            server.process.send_signal(signal)
+            assert server.process.wait(timeout=PATIENCE) == 0
+            with pytest.raises(httpx.TransportError):
+                server.http.get(f"{server.site}/health")
+        # On a busy machine, the server may say that of a worker which has ended but is not yet reported as ended.
+        said = [line for line in (tmp_path / "server.log").read_text().splitlines() if "gracefully stop" not in line]
+        assert said == []
+
+    @pytest.mark.django_db(transaction=True)
+    def test_leaves_nothing_behind_when_it_is_killed(self, tmp_path: Path) -> None:
+        with RunningServer(tmp_path / "server.log") as server:
+            server.process.kill()
+            server.process.wait()
+            deadline = time.monotonic() + PATIENCE
+            while is_taken(server.port):
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+
+
+def is_taken(port: int) -> bool:
+    try:
+        free_address("127.0.0.1", port)
+    except CommandError:
+        return True
+    return False

@@ -7,12 +7,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
 from conftest import NEWEST, Caller
-from mcp_tools.views import MAX_BODY_SIZE
+from mcp_tools.protocol import MAX_MESSAGE_SIZE
+from mcp_tools.tests.replying import check_response
 from tasks.models import Task
 from todoproj.users.models import PersonalToken, User
 
@@ -27,9 +29,17 @@ def caller(ann: User, caller_for: Callable[..., Caller]) -> Caller:
 
 
 def error_of(response: Any) -> tuple[int, int, Any]:
+    """The status, the error's code, and the id, or None if there is none."""
     body = response.json()
-    assert body["jsonrpc"] == "2.0"
-    return response.status_code, body["error"]["code"], body["id"]
+    check_response(body)
+    return response.status_code, body["error"]["code"], body.get("id")
+
+
+# Where a client finds out how to get a token.
+CHALLENGE = (
+    'Bearer resource_metadata="http://testserver/.well-known/oauth-protected-resource/mcp", '
+    'scope="tasks:read tasks:write"'
+)
 
 
 class TestToken:
@@ -40,7 +50,7 @@ class TestToken:
     def test_none(self, caller: Caller, authorization: str | None) -> None:
         response = caller.post(caller.request("tools/list"), Authorization=authorization)
         assert error_of(response)[0] == 401
-        assert response["WWW-Authenticate"] == 'Bearer scope="tasks:read tasks:write"'
+        assert response["WWW-Authenticate"] == CHALLENGE
 
     @pytest.mark.parametrize("token", ["x", "todo_", "todo_x", "eyJhbGciOiJub25lIn0.e30.", "todo_é", "todo_x todo_y"])
     def test_unknown(self, caller: Caller, token: str) -> None:
@@ -131,16 +141,43 @@ class TestRequest:
         assert response.status_code == 415
 
     @pytest.mark.parametrize(
-        "accept", [None, "*/*", "application/json", "application/*", "text/event-stream, APPLICATION/JSON"]
+        "accept",
+        [
+            None,
+            "*/*",
+            "application/json",
+            "application/*",
+            "text/event-stream, APPLICATION/JSON",
+            "application/json;charset=utf-8",
+            "application/json ; q=0.001",
+            "text/html;q=0, */*;q=0.1",
+            "*/*;q=0, application/json",
+        ],
     )
     def test_json_is_accepted(self, caller: Caller, accept: str | None) -> None:
         assert caller.post(caller.request("tools/list"), Accept=accept).status_code == 200
 
-    def test_json_is_not_accepted(self, caller: Caller) -> None:
-        assert caller.post(caller.request("tools/list"), Accept="text/event-stream").status_code == 406
+    @pytest.mark.parametrize(
+        "accept",
+        [
+            "text/event-stream",
+            "",
+            "application/jsonx",
+            "application/json+x",
+            "x-application/json",
+            "application/json;q=0",
+            "application/json; q=0.000, text/event-stream",
+            "*/*;q=0",
+            "*/*, application/json;q=0",
+            "application/json;Q=0, application/*",
+        ],
+    )
+    def test_json_is_not_accepted(self, caller: Caller, accept: str) -> None:
+        response = caller.post(caller.request("tools/list"), Accept=accept)
+        assert error_of(response) == (406, -32600, None)
 
     def test_too_large(self, caller: Caller) -> None:
-        response = caller.raw_call("add_task", title="x", description="x" * MAX_BODY_SIZE)
+        response = caller.raw_call("add_task", title="x", description="x" * MAX_MESSAGE_SIZE)
         assert response.status_code == 413
         assert not Task.objects.exists()
 
@@ -159,25 +196,29 @@ class TestRequest:
 
 class TestMessage:
     @pytest.mark.parametrize(
-        "body",
+        ("body", "why"),
         [
-            b"",
-            b" ",
-            b"{",
-            b"\xff\xfe",
-            b'{"jsonrpc":"2.0","id":NaN,"method":"tools/list"}',
-            b'{"jsonrpc":"2.0","id":1,"id":2,"method":"tools/list"}',
-            b"[" * 100_000,
-            b'{"jsonrpc":"2.0","id":1,"method":"tools/list","params":' + b'{"a":' * 20_000 + b"1" + b"}" * 20_001,
-            b'{"jsonrpc":"2.0","id":' + b"9" * 5000 + b',"method":"tools/list"}',
+            (b"", "it is not JSON at character 1"),
+            (b" ", "it is not JSON at character 2"),
+            (b"{", "it is not JSON at character 2"),
+            (b"\xff\xfe", "it is not UTF-8"),
+            (b'{"jsonrpc":"2.0","id":NaN,"method":"tools/list"}', "NaN is not JSON"),
+            (b'{"jsonrpc":"2.0","id":1,"id":2,"method":"tools/list"}', "a key occurs twice in an object"),
+            (b"[" * 100_000, "it nests too deeply"),
+            (
+                b'{"jsonrpc":"2.0","id":1,"method":"tools/list","params":' + b'{"a":' * 20_000 + b"1" + b"}" * 20_001,
+                "it nests too deeply",
+            ),
+            (
+                b'{"jsonrpc":"2.0","id":' + b"9" * 5000 + b',"method":"tools/list"}',
+                "a number has more than 4300 digits",
+            ),
         ],
     )
-    def test_that_can_not_be_read(self, caller: Caller, body: bytes) -> None:
-        assert error_of(caller.post(body, Mcp_Method="tools/list", Content_Type="application/json")) == (
-            400,
-            -32700,
-            None,
-        )
+    def test_that_can_not_be_read(self, caller: Caller, body: bytes, why: str) -> None:
+        response = caller.post(body, Mcp_Method="tools/list", Content_Type="application/json")
+        assert error_of(response) == (400, -32700, None)
+        assert response.json()["error"]["message"] == f"Parse error: {why}."
 
     @pytest.mark.parametrize("revision", [NEWEST, "2025-11-25", "2025-03-26"])
     @pytest.mark.parametrize(
@@ -236,7 +277,7 @@ class TestNewestRevision:
     def test_discover(self, caller: Caller) -> None:
         result = caller.result("server/discover")
         assert result["supportedVersions"] == [NEWEST, "2025-11-25", "2025-06-18", "2025-03-26"]
-        assert result["capabilities"] == {"tools": {}}
+        assert result["capabilities"] == {"tools": {}, "resources": {}, "prompts": {}, "completions": {}}
         assert result["resultType"] == "complete"
         assert isinstance(result["ttlMs"], int)
         assert result["cacheScope"] == "public"
@@ -307,7 +348,7 @@ class TestNewestRevision:
 
     @pytest.mark.parametrize(
         "method",
-        ["initialize", "ping", "logging/setLevel", "prompts/list", "resources/list", "nonsense", "", "__init__"],
+        ["initialize", "ping", "logging/setLevel", "resources/subscribe", "nonsense", "", "__init__"],
     )
     def test_unknown_methods(self, caller: Caller, method: str) -> None:
         assert error_of(caller.post(caller.request(method))) == (404, -32601, 1)
@@ -320,10 +361,16 @@ class TestNewestRevision:
     def test_no_tool_name(self, caller: Caller, params: Any) -> None:
         assert error_of(caller.post(caller.request("tools/call", params))) == (400, -32602, 1)
 
-    @pytest.mark.parametrize("arguments", [[], "x", 7, True])
-    def test_arguments_that_are_no_object(self, caller: Caller, arguments: Any) -> None:
-        message = caller.request("tools/call", {"name": "list_tasks", "arguments": arguments})
+    @pytest.mark.parametrize(("method", "name"), [("tools/call", "list_tasks"), ("prompts/get", "weekly_review")])
+    @pytest.mark.parametrize("arguments", [[], ["x"], "", "x", 0, 7, False, True])
+    def test_arguments_that_are_no_object(self, caller: Caller, method: str, name: str, arguments: Any) -> None:
+        message = caller.request(method, {"name": name, "arguments": arguments})
         assert error_of(caller.post(message)) == (400, -32602, 1)
+
+    @pytest.mark.parametrize(("method", "name"), [("tools/call", "list_tasks"), ("prompts/get", "weekly_review")])
+    @pytest.mark.parametrize("arguments", [{}, None])
+    def test_no_arguments(self, caller: Caller, method: str, name: str, arguments: Any) -> None:
+        assert caller.result(method, {"name": name, "arguments": arguments})
 
     @pytest.mark.parametrize("cursor", ["", "x", 7])
     def test_no_cursor_of_the_tool_list_is_valid(self, caller: Caller, cursor: Any) -> None:
@@ -342,7 +389,7 @@ class TestHandshakeRevisions:
     def test_handshake(self, caller: Caller) -> None:
         result = self.initialize(caller, caller.revision).json()["result"]
         assert result["protocolVersion"] == caller.revision
-        assert result["capabilities"] == {"tools": {}}
+        assert result["capabilities"] == {"tools": {}, "resources": {}, "prompts": {}, "completions": {}}
         assert result["serverInfo"]["name"] == "todoproj"
         assert result["instructions"]
         assert "resultType" not in result
@@ -364,7 +411,7 @@ class TestHandshakeRevisions:
     def test_unsupported_header(self, caller: Caller) -> None:
         assert error_of(caller.post(caller.request("ping"), MCP_Protocol_Version="2024-11-05")) == (400, -32022, 1)
 
-    @pytest.mark.parametrize("method", ["server/discover", "logging/setLevel", "prompts/list", "nonsense"])
+    @pytest.mark.parametrize("method", ["server/discover", "logging/setLevel", "resources/subscribe", "nonsense"])
     def test_unknown_methods(self, caller: Caller, method: str) -> None:
         assert error_of(caller.post(caller.request(method))) == (200, -32601, 1)
 
@@ -391,6 +438,26 @@ class TestFailure:
         assert response["X-Request-ID"] in response.json()["error"]["message"]
         assert "SELECT secret" in caplog.text
 
+    @pytest.mark.parametrize(
+        ("body", "id"),
+        [
+            ({"id": 7, "method": "tools/list"}, 7),
+            ({"id": 0, "method": "tools/call", "params": {"name": "list_tasks"}}, 0),
+            ({"id": "", "method": "resources/read", "params": {"uri": "todo://tasks/pending"}}, ""),
+            ({"id": 7, "method": "nonsense"}, 7),
+            ({"method": "notifications/initialized"}, None),
+            (b"{", None),
+        ],
+    )
+    def test_of_the_database(self, caller: Caller, body: Any, id: Any) -> None:
+        caller.revision = "2025-11-25"
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE personal_tokens RENAME TO elsewhere")
+        response = caller.post(body if isinstance(body, bytes) else {"jsonrpc": "2.0"} | body)
+        assert error_of(response) == (500, -32603, id)
+        assert response["X-Request-ID"] in response.json()["error"]["message"]
+        assert b"personal_tokens" not in response.content
+
 
 class TestLog:
     def test_one_line_a_call_without_its_text(self, caller: Caller, caplog: pytest.LogCaptureFixture) -> None:
@@ -404,3 +471,10 @@ class TestLog:
         for record in caplog.records:
             assert "private" not in str(vars(record))
             assert caller.token not in str(vars(record))
+
+    def test_a_person_who_is_no_text(self, caller: Caller, caplog: pytest.LogCaptureFixture) -> None:
+        """What nests as deep as a body may is not written down: that would go one call too deep."""
+        caplog.set_level("INFO")
+        caller.call("list_tasks", user_id=[["bob"]])
+        (refused,) = [record for record in caplog.records if record.getMessage() == "tool call"]
+        assert (refused.user, refused.outcome) == ("?", 400)  # type: ignore[attr-defined]

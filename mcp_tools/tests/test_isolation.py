@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Group
+from django.contrib.auth.models import Group, Permission
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from pytest_django import Settings
 
 from conftest import Caller
 from tasks.models import Task
@@ -65,6 +67,17 @@ def arguments_for(tool: str, task_id: int) -> dict[str, Any]:
 
 
 class TestAPerson:
+    @pytest.fixture(params=["none", "their own", "by a group"], autouse=True)
+    def _permissions(self, request: pytest.FixtureRequest, ann: User) -> None:
+        """Whoever has some permission is found by another statement than most; any but one makes no difference."""
+        permission = Permission.objects.get(codename="view_user")
+        if request.param == "their own":
+            ann.user_permissions.add(permission)
+        elif request.param == "by a group":
+            group = Group.objects.create(name="readers")
+            group.permissions.add(permission)
+            ann.groups.add(group)
+
     @pytest.mark.parametrize("tool", TOOLS)
     def test_names_nobody_else(
         self, tool: str, ann: User, bob: User, everything: Callable[[], Any], caller_for: Callable[..., Caller]
@@ -81,10 +94,12 @@ class TestAPerson:
                     response = caller.raw_call(tool, user_id=user_id, **arguments_for(tool, task_id))
                 assert response.status_code == 200
                 bodies.add(response.content)
-                # The token is looked up, and nothing else: a refusal takes as long for bob as for nobody.
-                assert len(queries) == 1
-                assert not reaches_tasks(queries[0]["sql"])
-                assert "'bob'" not in queries[0]["sql"]
+                # The token is looked up, and the refusal is written down, and nothing else: it takes as long for bob as
+                # for nobody.
+                looked_up, written = [query["sql"] for query in queries]
+                assert not reaches_tasks(looked_up)
+                assert "'bob'" not in looked_up
+                assert written.startswith('INSERT INTO "security_events"')
         assert len(bodies) == 1
         assert caller.call(tool, user_id="bob", **arguments_for(tool, bobs.pk)) == NO_SUCH_PERSON
         assert everything() == before
@@ -210,6 +225,74 @@ class TestAServiceAccount:
         group.permissions.add(permission)
         backend.groups.add(group)
         assert caller_for(backend).call("list_tasks", user_id="bob")["status"] == "success"
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+class TestOnBehalfOf:
+    """The header by which the program, and not the model, names the person."""
+
+    def ask(self, caller: Caller, tool: str, named: str, task_id: int, **arguments: Any) -> Any:
+        message = caller.request("tools/call", {"name": tool, "arguments": arguments_for(tool, task_id) | arguments})
+        return caller.post(message, On_Behalf_Of=named).json()["result"]["structuredContent"]
+
+    def test_names_the_person(
+        self, tool: str, backend: User, bob: User, everything: Callable[[], Any], caller_for: Callable[..., Caller]
+    ) -> None:
+        everything()
+        caller, task_id = caller_for(backend), bob.tasks.earliest("pk").pk
+        assert self.ask(caller, tool, "bob", task_id)["status"] == "success"
+        assert Task.objects.filter(user_id="backend").count() == 0
+
+    def test_must_equal_who_is_named_in_the_arguments(
+        self, tool: str, backend: User, bob: User, everything: Callable[[], Any], caller_for: Callable[..., Caller]
+    ) -> None:
+        before = everything()
+        caller, task_id = caller_for(backend), bob.tasks.earliest("pk").pk
+        for named in ["ann", "nobody", "BOB", "bob, bob", "", "=?base64?Ym9i", "=?base64?=?=", "=?base64?AA==?="]:
+            assert self.ask(caller, tool, named, task_id, user_id="bob") == NO_SUCH_PERSON
+        assert everything() == before
+        assert self.ask(caller, tool, "bob", task_id, user_id="bob")["status"] == "success"
+
+    def test_opens_nothing_to_a_person(
+        self, tool: str, ann: User, bob: User, everything: Callable[[], Any], caller_for: Callable[..., Caller]
+    ) -> None:
+        before = everything()
+        caller = caller_for(ann)
+        for person in [{}, {"user_id": "ann"}, {"user_id": "bob"}]:
+            assert self.ask(caller, tool, "bob", bob.tasks.earliest("pk").pk, **person) == NO_SUCH_PERSON
+        assert everything() == before
+        assert self.ask(caller, tool, "ann", ann.tasks.earliest("pk").pk)["status"] == "success"
+
+    def test_may_be_encoded(
+        self, tool: str, backend: User, bob: User, everything: Callable[[], Any], caller_for: Callable[..., Caller]
+    ) -> None:
+        UserFactory.create(id="Jörg")
+        everything()
+        caller = caller_for(backend)
+        assert self.ask(caller, tool, "=?base64?Ym9i?=", bob.tasks.earliest("pk").pk)["status"] == "success"
+        encoded = f"=?base64?{base64.b64encode('Jörg'.encode()).decode()}?="
+        task = TaskFactory.create(user_id="Jörg")
+        assert self.ask(caller, tool, encoded, task.pk, user_id="Jörg")["status"] == "success"
+
+    def test_can_be_required(
+        self,
+        tool: str,
+        backend: User,
+        bob: User,
+        everything: Callable[[], Any],
+        caller_for: Callable[..., Caller],
+        settings: Settings,
+    ) -> None:
+        settings.ON_BEHALF_OF_REQUIRED = True
+        before = everything()
+        caller, task_id = caller_for(backend), bob.tasks.earliest("pk").pk
+        reply = caller.call(tool, user_id="bob", **arguments_for(tool, task_id))
+        assert reply["data"] == {"error_code": 400, "problem": "header_missing", "retryable": False}
+        assert "On-Behalf-Of" in reply["message"]
+        assert caller.call(tool, **arguments_for(tool, task_id))["data"]["problem"] == "missing"
+        assert everything() == before
+        assert self.ask(caller, tool, "bob", task_id)["status"] == "success"
+        assert caller_for(bob).call("list_tasks")["status"] == "success"
 
 
 class TestAccess:

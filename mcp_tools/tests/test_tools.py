@@ -74,7 +74,7 @@ class TestAddTask:
             ({"title": "x", "description": {}}, "description", "wrong_type"),
             ({"title": "a\0b"}, "title", "unstorable"),
             ({"title": "x", "description": "\0"}, "description", "unstorable"),
-            ({"title": "\ud800"}, "title", "wrong_type"),
+            ({"title": "\ud800"}, "title", "unstorable"),
             ({"title": "x", "user_id": 7}, "user_id", "wrong_type"),
             ({"title": "x", "user_id": ["ann"]}, "user_id", "wrong_type"),
         ],
@@ -101,10 +101,30 @@ class TestAddTask:
         }
         assert not Task.objects.exists()
 
+    def test_an_argument_whose_name_is_no_text(self, caller: Caller) -> None:
+        reply = caller.call("add_task", **{"title": "x", "\ud800": 1})
+        assert reply["message"].startswith("There is no argument a text with a NUL or a lone surrogate in it.")
+        assert (reply["data"]["error_code"], reply["data"]["problem"]) == (400, "unknown")
+        assert not Task.objects.exists()
+
     def test_every_fault_is_named_at_once(self, caller: Caller) -> None:
         message = caller.call("add_task", description="x" * 1001, priority=1)["message"]
         for name in ["title", "description", "priority"]:
             assert name in message
+
+    def test_of_very_many_faults_the_first_are_named(self, caller: Caller) -> None:
+        unknown = {f"unknown{number}": 1 for number in range(1000)}
+        response = caller.raw_call("add_task", description="x" * 1001, **unknown)
+        message = response.json()["result"]["structuredContent"]["message"]
+        for name in ["title", "description", "unknown0"]:
+            assert name in message
+        assert message.endswith(" And 996 more.")
+        assert len(response.content) < 2000
+
+    def test_a_text_that_can_not_be_kept(self, caller: Caller) -> None:
+        message = caller.call("add_task", title="\ud800")["message"]
+        expected = "Use a text of 1 to 200 characters."
+        assert message == f"`title` was a text with a NUL or a lone surrogate in it. {expected}"
 
 
 class TestListTasks:
@@ -288,7 +308,7 @@ class TestScope:
         arguments = {"title": "x"} if tool == "add_task" else {"task_id": task.pk}
         response = caller_for(ann, scopes=["tasks:read"]).raw_call(tool, **arguments)
         assert response.status_code == 403
-        assert response["WWW-Authenticate"] == 'Bearer error="insufficient_scope", scope="tasks:write"'
+        assert response["WWW-Authenticate"].startswith('Bearer error="insufficient_scope", scope="tasks:write", ')
         reply = response.json()["result"]["structuredContent"]
         assert (reply["status"], reply["data"]["error_code"]) == ("error", 403)
         assert Task.objects.filter(completed=False).count() == 1

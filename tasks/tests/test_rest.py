@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 from django.test import Client
+from pytest_django import Settings
 
 from tasks.models import Task
 from tasks.tests.factories import TaskFactory
@@ -104,8 +105,12 @@ class TestBadInput:
             ({"title": "  "}, [("title", "blank")]),
             ({"title": None}, [("title", "null")]),
             ({"title": "x" * 201}, [("title", "max_length")]),
+            ({"title": "x" * 200 + " "}, [("title", "max_length")]),
             ({"title": "x", "description": "x" * 1001}, [("description", "max_length")]),
             ({"title": ["x"]}, [("title", "invalid")]),
+            ({"title": 7}, [("title", "invalid")]),
+            ({"title": "x", "description": 1.5}, [("description", "invalid")]),
+            ({"title": {}, "description": True}, [("title", "invalid"), ("description", "invalid")]),
             ({"title": "a\0b"}, [("title", "null_characters_not_allowed")]),
             ({"title": "\ud800"}, [("title", "surrogate_characters_not_allowed")]),
             ([], [("", "invalid")]),
@@ -124,6 +129,7 @@ class TestBadInput:
         ("query", "field"),
         [
             ("status=done", "status"),
+            ("status=", "status"),
             ("limit=0", "limit"),
             ("limit=101", "limit"),
             ("limit=x", "limit"),
@@ -138,6 +144,43 @@ class TestBadInput:
         response = client.post("/api/tasks/", "{", content_type="application/json")
         assert problem_of(response) == (400, [])
         assert problem_of(client.post("/api/tasks/", {"title": "x"})) == (415, [])
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            b"\xff\xfe{\x00}\x00",
+            b"[" * 100_000,
+            b'{"title":' + b'{"a":' * 20_000 + b"1" + b"}" * 20_001,
+            b'{"title": NaN}',
+            b'{"title": "x", "title": "y"}',
+            b'{"title": ' + b"9" * 5000 + b"}",
+            b'{"title": "x"} {}',
+            b'{"title": "\x00"}',
+        ],
+    )
+    def test_that_can_not_be_read(self, client: Client, body: bytes) -> None:
+        response = client.post("/api/tasks/", body, content_type="application/json")
+        assert problem_of(response) == (400, [])
+        # What Python's own parser says is nothing for strangers.
+        assert response.json()["detail"].startswith("The body can't be read: ")
+        assert not Task.objects.exists()
+
+    @pytest.mark.parametrize("body", [b"null", b"7", b'"x"', b"true", b"[{}]"])
+    def test_no_object(self, client: Client, body: bytes) -> None:
+        status, ((field, _),) = problem_of(client.post("/api/tasks/", body, content_type="application/json"))
+        assert (status, field) == (400, "")
+
+    def test_too_large(self, client: Client, settings: Settings) -> None:
+        settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 1000
+        assert problem_of(send(client, "post", "/api/tasks/", {"title": "x" * 1000})) == (413, [])
+
+    def test_too_many_parameters(self, client: Client) -> None:
+        assert problem_of(client.get(f"/api/tasks/?{'a&' * 1001}")) == (400, [])
+
+    @pytest.mark.parametrize("host", ["evil.example", "testserver,testserver", "", "a b"])
+    @pytest.mark.parametrize("path", ["/api/tasks/", "/mcp", "/nothing"])
+    def test_not_our_host(self, client: Client, host: str, path: str) -> None:
+        assert problem_of(client.get(path, headers={"Host": host})) == (400, [])
 
     def test_wrong_method(self, client: Client) -> None:
         assert problem_of(client.put("/api/tasks/")) == (405, [])
@@ -199,13 +242,47 @@ class TestAccess:
         assert Task.objects.values().get() == before
 
 
+class TestAServiceAccount:
+    @pytest.fixture
+    def client(self, backend: User) -> Client:
+        return client_for(backend)
+
+    def test_acts_for_whom_the_header_names(self, client: Client, ann: User, bob: User) -> None:
+        TaskFactory.create(user=bob)
+        headers = {"On-Behalf-Of": "ann"}
+        task = client.post("/api/tasks/", {"title": "x"}, content_type="application/json", headers=headers).json()
+        assert Task.objects.get(user=ann).pk == task["id"]
+        assert client.get(f"/api/tasks/{task['id']}/", headers=headers).status_code == 200
+        assert [row["id"] for row in client.get("/api/tasks/", headers=headers).json()["results"]] == [task["id"]]
+        assert client.get(f"/api/tasks/{task['id']}/", headers={"On-Behalf-Of": "bob"}).status_code == 404
+
+    def test_must_name_somebody(self, client: Client) -> None:
+        assert problem_of(client.get("/api/tasks/")) == (400, [("On-Behalf-Of", "missing")])
+
+    def test_who_is_not_there_or_has_no_access(self, client: Client, ann: User) -> None:
+        User.objects.filter(pk="ann").update(is_active=False)
+        bodies = {
+            client.get("/api/tasks/", headers={"On-Behalf-Of": named}).content
+            for named in ["ann", "nobody", "ANN", "", "ann, ann", "=?base64?AA==?="]
+        }
+        assert len(bodies) == 1
+        assert b'"status":404' in bodies.pop()
+
+    def test_a_person_names_nobody_else(self, ann: User, bob: User) -> None:
+        task = TaskFactory.create(user=bob)
+        for path in ["/api/tasks/", f"/api/tasks/{task.pk}/"]:
+            assert client_for(ann).get(path, headers={"On-Behalf-Of": "bob"}).status_code == 404
+        assert client_for(ann).get("/api/tasks/", headers={"On-Behalf-Of": "ann"}).status_code == 200
+
+
 class TestDocumentation:
     def test_openapi(self, db: None) -> None:
         call_command("spectacular", "--validate", "--fail-on-warn", "--file", "/dev/null")
         response = Client().get("/api/schema/?format=json")
         assert response.status_code == 200
         paths = response.json()["paths"]
-        assert set(paths) == {"/api/tasks/", "/api/tasks/{id}/", "/api/tasks/{id}/complete/"}
+        about_tasks = {path for path in paths if path.startswith("/api/tasks/")}
+        assert about_tasks == {"/api/tasks/", "/api/tasks/{id}/", "/api/tasks/{id}/complete/"}
         assert "Problem" in str(paths["/api/tasks/"]["post"]["responses"]["400"])
 
     def test_the_page_needs_nothing_from_elsewhere(self, db: None) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -111,11 +113,37 @@ class TestStatements:
                 break
         assert found == [TaskRow(*row) for row in wanted.values_list(*TaskRow._fields)]
 
+    @pytest.mark.parametrize("limit", [1, 3, 100])
+    def test_completed(self, ann: User, bob: User, limit: int) -> None:
+        at = datetime(2026, 1, 1, tzinfo=UTC)
+        for n in range(12):
+            # Some at the same time: the id decides. Created and changed at times that say nothing.
+            completed_at = at + timedelta(microseconds=n * 7 % 5)
+            TaskFactory.create(user=ann, completed=True, completed_at=completed_at)
+            TaskFactory.create(user=bob, completed=True, completed_at=completed_at)
+            TaskFactory.create(user=ann)
+        since = at + timedelta(microseconds=2)
+        wanted = Task.objects.filter(user=ann, completed_at__gte=since).order_by("-completed_at", "-pk")
+        found = services.list_completed(person=ANN, since=since, limit=limit)
+        assert found == [TaskRow(*row) for row in wanted.values_list(*TaskRow._fields)[:limit]]
+
+    def test_newest_ids(self, ann: User, bob: User) -> None:
+        at = datetime(2026, 1, 1, tzinfo=UTC)
+        for n in range(12):
+            TaskFactory.create(user=ann, done=n % 3 == 0, created_at=at + timedelta(microseconds=n * 7 % 5))
+            TaskFactory.create(user=bob)
+        wanted = list(Task.objects.filter(user=ann).order_by("-created_at", "-pk").values_list("pk", flat=True))
+        for limit in [1, 11, 12, 13]:
+            assert services.newest_task_ids(person=ANN, limit=limit) == (wanted[:limit], limit < 12)
+
     def test_each_is_one_statement(self, ann: User, django_assert_num_queries: Any) -> None:
         task = TaskFactory.create(user=ann)
+        TaskFactory.create(user=ann, done=True)
         works: list[Callable[[], object]] = [
             lambda: services.add_task(person=ANN, title="x"),
             lambda: services.list_tasks(person=ANN, limit=10),
+            lambda: services.list_completed(person=ANN, since=task.created_at, limit=10),
+            lambda: services.newest_task_ids(person=ANN, limit=10),
             lambda: services.update_task(person=ANN, task_id=task.pk, title="y"),
             lambda: services.complete_task(person=ANN, task_id=task.pk),
             lambda: services.delete_task(person=ANN, task_id=task.pk),
@@ -127,27 +155,53 @@ class TestStatements:
     @pytest.mark.parametrize("status", Status.values)
     def test_an_index_serves_every_page(self, ann: User, bob: User, status: str) -> None:
         """Neither a sort nor a look at tasks that are not shown, on the first page or a later one."""
+        # Many that are not shown, so that to look at them would cost more, whatever else the planner makes of it.
         for user in [ann, bob]:
-            TaskFactory.create_batch(30, user=user)
-            TaskFactory.create_batch(30, user=user, done=True)
-        with connection.cursor() as cursor:
-            cursor.execute("ANALYZE")
-            if connection.vendor == "postgresql":
-                # So few rows would fit into one block, which is read at once.
-                cursor.execute("SET LOCAL enable_seqscan = off")
-                cursor.execute("SET LOCAL enable_bitmapscan = off")
+            TaskFactory.create_batch(300 if status == Status.COMPLETED else 30, user=user)
+            TaskFactory.create_batch(300 if status == Status.PENDING else 30, user=user, done=True)
+        plan_as_for_many()
         _, after = services.list_tasks(person=ANN, limit=5)
         index = "idx_tasks_user_created" if status == Status.ALL else "idx_tasks_user_status_created"
         for start in [None, after]:
-            plan = plan_of_page(status, start)
+            plan = plan_of(partial(services.list_tasks, person=ANN, status=status, limit=5, cursor=start))
             assert index in plan, plan
             assert "Sort" not in plan, plan
             assert "TEMP B-TREE" not in plan, plan
 
+    def test_an_index_serves_what_was_completed_lately(self, ann: User) -> None:
+        """Neither a sort nor a look at tasks that are pending, or were completed earlier."""
+        at = datetime(2026, 1, 1, tzinfo=UTC)
+        TaskFactory.create_batch(300, user=ann)
+        for n in range(300):
+            TaskFactory.create(user=ann, completed=True, completed_at=at + timedelta(days=n))
+        plan_as_for_many()
+        plan = plan_of(lambda: services.list_completed(person=ANN, since=at + timedelta(days=290), limit=5))
+        assert "idx_tasks_user_completed" in plan, plan
+        assert "Sort" not in plan, plan
+        assert "TEMP B-TREE" not in plan, plan
+        # In words of PostgreSQL and of SQLite: from where in the index it is read.
+        assert re.search(r"Index Cond: .*completed_at >=|\(user_id=\? AND completed_at>\?\)", plan), plan
 
-def plan_of_page(status: str, start: str | None) -> str:
+    def test_an_index_alone_tells_the_newest_ids(self, ann: User) -> None:
+        TaskFactory.create_batch(300, user=ann)
+        plan_as_for_many()
+        plan = plan_of(lambda: services.newest_task_ids(person=ANN, limit=5))
+        assert re.search("(Index Only Scan using|COVERING INDEX) idx_tasks_user_created", plan), plan
+        assert "Sort" not in plan, plan
+
+
+def plan_as_for_many() -> None:
+    """Let the planner know the rows, and plan as if they did not fit into a few blocks, which are read at once."""
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+        if connection.vendor == "postgresql":
+            cursor.execute("SET LOCAL enable_seqscan = off")
+            cursor.execute("SET LOCAL enable_bitmapscan = off")
+
+
+def plan_of(read: Callable[[], object]) -> str:
     with CaptureQueriesContext(connection) as queries:
-        services.list_tasks(person=ANN, status=status, limit=5, cursor=start)
+        read()
     (query,) = queries
     with connection.cursor() as explain:
         explain.execute(f"EXPLAIN {'QUERY PLAN ' if connection.vendor == 'sqlite' else ''}{query['sql']}")

@@ -25,7 +25,7 @@ def manage(*arguments: str, **environment: str) -> subprocess.CompletedProcess[s
         env=kept | environment,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=180,
         check=False,
     )
 
@@ -45,8 +45,21 @@ def test_production_passes_the_deployment_checks() -> None:
         ({"ALLOWED_HOSTS": "*"}, "ALLOWED_HOSTS is *"),
         ({"ALLOWED_HOSTS": "todo.example.com,*"}, "ALLOWED_HOSTS is *"),
         ({"ALLOWED_HOSTS": None}, "ALLOWED_HOSTS is not set"),
+        ({"PUBLIC_URL": "http://todo.example.com"}, "PUBLIC_URL is plain HTTP"),
+        ({"PUBLIC_URL": "todo.example.com"}, "PUBLIC_URL is no scheme and host"),
+        ({"PUBLIC_URL": "https://todo.example.com/todo"}, "PUBLIC_URL is no scheme and host"),
         ({"ENVIRONMENT": "prod"}, "Use development or production"),
         ({"DATABASE_URL": "mysql://localhost/x"}, "Use postgres"),
+        ({"CACHE_URL": "memcache://127.0.0.1:11211"}, "CACHE_URL names no supported cache"),
+        ({"CACHE_URL": "redis"}, "CACHE_URL names no supported cache"),
+        ({"CACHE_URL": "redis://[x"}, "CACHE_URL names no supported cache"),
+        ({"CACHE_URL": "dbcache://"}, "CACHE_URL names no supported cache"),
+        ({"THROTTLE_TOOLS": "many"}, "THROTTLE_TOOLS is 'many'. Use a whole number"),
+        ({"MCP_SERVER_PORT": "abc"}, "MCP_SERVER_PORT is 'abc'. Use a whole number"),
+        ({"CONN_MAX_AGE": ""}, "CONN_MAX_AGE is ''. Use a whole number"),
+        ({"THROTTLE_LOGIN": "-1"}, "THROTTLE_LOGIN is '-1'. Use a whole number"),
+        ({"TRUST_X_FORWARDED_FOR": "true"}, "TRUST_X_FORWARDED_FOR is 'true'. Use a whole number"),
+        ({"OUTSIDE_ISSUERS": "[{}]"}, "OUTSIDE_ISSUERS is not a JSON list of issuers"),
     ],
 )
 def test_production_refuses_to_start(change: dict[str, str | None], why: str) -> None:
@@ -71,7 +84,7 @@ def test_the_demo_is_not_for_production() -> None:
 
 def test_every_variable_is_documented() -> None:
     source = (settings.BASE_DIR / "todoproj" / "settings.py").read_text()
-    names = set(re.findall(r'env\.\w+\(\s*"(\w+)"', source)) | {"HOST", "PORT", "WEB_CONCURRENCY"}
+    names = set(re.findall(r'(?:env\.\w+|whole_number)\(\s*"(\w+)"', source)) | {"HOST", "PORT", "WEB_CONCURRENCY"}
     assert len(names) > 10
     for document in ["README.md", ".env.example"]:
         text = (settings.BASE_DIR / document).read_text()

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from contextlib import suppress
+from typing import Any, cast
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.models import ADDITION, CHANGE, LogEntry
+from django.contrib.admin.actions import delete_selected
+from django.contrib.admin.models import ADDITION, CHANGE
+from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.forms import AdminUserCreationForm
+from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -21,14 +25,26 @@ from django.utils.safestring import SafeString
 from todoproj.admin import (
     LargeTableAdmin,
     LinkedRowFilter,
+    PersonRowsAdmin,
     ServiceWritesAdmin,
+    StrictAdmin,
+    ViewOnly,
+    WithinFilter,
     bounded_count,
     change_link,
     is_person,
+    log_actions,
 )
 from todoproj.text import is_storable
-from todoproj.users.models import PersonalToken, Scope, User, new_user_id
-from todoproj.users.services import issue_token
+from todoproj.users.erasure import belonging, erase_person
+from todoproj.users.models import PersonalToken, Scope, SecurityEvent, User, new_user_id
+from todoproj.users.services import issue_token, revoke_tokens, scopes_for_others
+
+admin.site.unregister(Group)
+
+
+@admin.register(Group)
+class GroupAdmin(StrictAdmin[Group], DjangoGroupAdmin): ...
 
 
 class UserAddForm(AdminUserCreationForm):  # type: ignore[type-arg]  # Django's own takes none at run time
@@ -65,7 +81,7 @@ class UserAdmin(LargeTableAdmin[User], DjangoUserAdmin):  # type: ignore[type-ar
     ordering = ("username",)
     search_fields = ("id", "username", "email")
     search_help_text = "A whole id or email address, or how a username begins."
-    actions = ("issue_personal_tokens",)
+    actions = ("issue_personal_tokens", "delete_selected")
 
     def search(self, term: str) -> Q:
         return is_person(term) | Q(username__startswith=term)
@@ -91,17 +107,46 @@ class UserAdmin(LargeTableAdmin[User], DjangoUserAdmin):  # type: ignore[type-ar
         ]
         return format_html_join(", ", '<a href="{}">{}</a>', links)
 
+    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        """Whoever may see people and erase them may; only a superuser erases a superuser, and nobody themselves."""
+        if obj is not None and (obj == request.user or (obj.is_superuser and not request.user.is_superuser)):
+            return False
+        return self.has_view_permission(request) and request.user.has_perm("users.erase_person")
+
+    @admin.action(permissions=["delete"], description="Erase selected people")
+    def delete_selected(self, request: HttpRequest, people: QuerySet[User]) -> HttpResponse | None:
+        for person in people:
+            if not self.has_delete_permission(request, person):
+                self.message_user(request, f"You can't erase {person}. Nobody was erased.", messages.ERROR)
+                return None
+        return delete_selected(self, request, people)
+
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        # Not in one transaction, as Django has it: where there is much, it goes in several.
+        return self._delete_view(request, object_id, extra_context)  # type: ignore[attr-defined, no-any-return]
+
+    def delete_model(self, request: HttpRequest, obj: User) -> None:
+        # If somebody else was faster, they are as gone as was wanted.
+        with suppress(User.DoesNotExist):
+            erase_person(user=obj, actor=request.user, means="in the admin")  # type: ignore[arg-type]
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        for person in queryset:
+            self.delete_model(request, person)
+
     def get_deleted_objects(
         self, objs: Sequence[User] | QuerySet[User], request: HttpRequest
     ) -> tuple[list[str], dict[str, int], set[str], list[str]]:
         """The people by name, and how much goes with them.
 
-        Django would load and print every row. Whoever may delete a person may delete what is theirs: there is nobody
+        Django would load and print every row. Whoever may erase a person may erase what is theirs: there is nobody
         left whom it could belong to.
         """
         people = list(objs)
         counts = {str(self.opts.verbose_name_plural): len(people)}
-        for model, field in self._belonging():
+        for model, field in belonging():
             rows = model._base_manager.filter(**{f"{field}__in": [person.pk for person in people]})
             if count := bounded_count(rows):
                 counts[str(model._meta.verbose_name_plural)] = count
@@ -116,14 +161,19 @@ class UserAdmin(LargeTableAdmin[User], DjangoUserAdmin):  # type: ignore[type-ar
 
     @admin.action(permissions=["issue_token"], description="Issue a personal token")
     def issue_personal_tokens(self, request: HttpRequest, people: QuerySet[User]) -> HttpResponse | None:
-        issued = []
+        issuer, issued = cast("User", request.user), []
         for person in people:
             try:
-                record, token = issue_token(user_id=person.pk, name="Issued in the admin")
+                record, token = issue_token(
+                    user_id=person.pk,
+                    scopes=scopes_for_others(issuer=issuer),
+                    name="Issued in the admin",
+                    issuer=issuer,
+                )
             except User.DoesNotExist:
                 self.message_user(request, f"No token for {person}, who is deactivated.", messages.WARNING)
             else:
-                LogEntry.objects.log_actions(str(request.user.pk), [record], ADDITION, [{"added": {}}])
+                log_actions(request, [record], ADDITION, "Issued.")
                 issued.append((record, token))
         return issued_page(request, self.admin_site, issued) if issued else None
 
@@ -148,7 +198,7 @@ class StateFilter(admin.SimpleListFilter):
 
 class IssueTokenForm(forms.ModelForm):  # type: ignore[type-arg]
     scopes = forms.MultipleChoiceField(
-        choices=Scope.choices, initial=Scope.values, widget=forms.CheckboxSelectMultiple, help_text="What it allows."
+        choices=Scope.choices, widget=forms.CheckboxSelectMultiple, help_text="What it allows."
     )
 
     def clean_scopes(self) -> str:
@@ -175,6 +225,10 @@ class PersonalTokenAdmin(ServiceWritesAdmin[PersonalToken]):
     ) -> type[forms.ModelForm[PersonalToken]]:
         return super().get_form(request, obj, change, **kwargs, **({"form": IssueTokenForm} if obj is None else {}))
 
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        scopes = scopes_for_others(issuer=cast("User", request.user))
+        return {"scopes": scopes, **super().get_changeform_initial_data(request)}
+
     def has_change_permission(self, request: HttpRequest, obj: PersonalToken | None = None) -> bool:
         return False
 
@@ -194,7 +248,11 @@ class PersonalTokenAdmin(ServiceWritesAdmin[PersonalToken]):
     def save_model(self, request: HttpRequest, obj: PersonalToken, form: Any, change: bool) -> None:
         try:
             record, token = issue_token(
-                user_id=obj.user_id, scopes=obj.scopes.split(), name=obj.name, expires_at=obj.expires_at
+                user_id=obj.user_id,
+                scopes=obj.scopes.split(),
+                name=obj.name,
+                expires_at=obj.expires_at,
+                issuer=cast("User", request.user),
             )
         except User.DoesNotExist:
             raise ValidationError({"user": "This person is deactivated. Activate them first."}) from None
@@ -210,9 +268,20 @@ class PersonalTokenAdmin(ServiceWritesAdmin[PersonalToken]):
     def revoke(self, request: HttpRequest, tokens: QuerySet[PersonalToken]) -> None:
         # The rows as they are now: a filter on the state would not find them any more when it comes to the log.
         chosen = list(tokens.filter(revoked_at=None))
-        revoked = PersonalToken.objects.filter(pk__in=[token.pk for token in chosen]).revoke()
-        LogEntry.objects.log_actions(str(request.user.pk), chosen, CHANGE, "Revoked.")
+        revoked = revoke_tokens(tokens=chosen)
+        log_actions(request, chosen, CHANGE, "Revoked.")
         self.message_user(request, f"{revoked} revoked. Each is refused from now on.", messages.SUCCESS)
+
+
+@admin.register(SecurityEvent)
+class SecurityEventAdmin(ViewOnly, PersonRowsAdmin[SecurityEvent]):
+    """For staff to read; nobody changes what happened."""
+
+    list_display = ("created_at", "kind", "person", "detail", "address", "by")
+    list_filter = ("kind", WithinFilter, ("user", LinkedRowFilter))
+    list_select_related = ("user", "by")
+    ordering = ("-id",)
+    fields = ("created_at", "kind", "person", "detail", "client", "address", "by", "request_id")
 
 
 def issued_page(request: HttpRequest, site: admin.AdminSite, issued: list[tuple[PersonalToken, str]]) -> HttpResponse:

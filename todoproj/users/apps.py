@@ -7,5 +7,9 @@ class UsersConfig(AppConfig):
     verbose_name = "People"
 
     def ready(self) -> None:
-        # drf-spectacular knows the classes that were imported.
-        from todoproj.users import schema  # noqa: F401
+        # drf-spectacular knows the classes that were imported,
+        from todoproj.users import erasure, events, schema  # noqa: F401  # and Django, the receivers of signals
+        from todoproj.users.issuers import check_settings
+
+        # A server that would trust nobody, or the wrong ones, must not start.
+        check_settings()

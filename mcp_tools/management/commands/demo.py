@@ -14,7 +14,7 @@ from conversations.services import add_message, start_conversation
 from mcp_tools.protocol import META_CLIENT_CAPABILITIES, META_PROTOCOL_VERSION, NEWEST_HANDSHAKE, REVISIONS
 from tasks.services import add_task, complete_task
 from todoproj.users.models import User
-from todoproj.users.principals import Caller, Person, Unauthenticated
+from todoproj.users.principals import Person, Unauthenticated, caller_of
 from todoproj.users.services import issue_token
 
 # The admin's password and the token, which the database knows only by their hashes: kept so that a second call can
@@ -76,7 +76,7 @@ def _make_admin(kept: dict[str, str]) -> str | None:
 
 def _make_token(kept: dict[str, str]) -> str:
     try:
-        Caller(kept.get("token", "")).authenticate()
+        caller_of(kept.get("token", "")).authenticate()
     except Unauthenticated:
         _, kept["token"] = issue_token(user_id="demo", name="demo")
     return kept["token"]

@@ -1,21 +1,35 @@
-"""The official Python SDK 1.x: python_sdk_1.py URL TOKEN"""
+"""The official Python SDK 1.x: python_sdk_1.py http URL TOKEN, or python_sdk_1.py stdio COMMAND ARGUMENT..."""
 
 import asyncio
+import os
 import sys
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import httpx
 import scenario
 from mcp import ClientSession
+from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 
 
-async def main(url: str, token: str) -> None:
+@asynccontextmanager
+async def over_http(url: str, token: str) -> AsyncIterator[tuple[Any, Any]]:
     async with (
         httpx.AsyncClient(headers={"Authorization": f"Bearer {token}"}) as http,
         streamable_http_client(url, http_client=http) as (read, write, _),
-        ClientSession(read, write) as session,
     ):
+        yield read, write
+
+
+def over_stdio(command: str, *arguments: str) -> AbstractAsyncContextManager[tuple[Any, Any]]:
+    return stdio_client(StdioServerParameters(command=command, args=list(arguments), env=dict(os.environ)))
+
+
+async def main(transport: str, *arguments: str) -> None:
+    connect = {"http": over_http, "stdio": over_stdio}[transport]
+    async with connect(*arguments) as (read, write), ClientSession(read, write) as session:
         greeting = await session.initialize()
         assert greeting.serverInfo.name == "todoproj", greeting
         await session.send_ping()

@@ -1,20 +1,38 @@
-"""The official Python SDK 2.x, which needs an environment of its own: python_sdk_2.py URL TOKEN MODE"""
+"""The official Python SDK 2.x, which needs an environment of its own.
+
+python_sdk_2.py MODE http URL TOKEN, or python_sdk_2.py MODE stdio COMMAND ARGUMENT...
+"""
 
 import asyncio
+import os
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx2
 import scenario
 from mcp import Client
+from mcp.client.stdio import StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
 
 
-async def main(url: str, token: str, mode: str) -> None:
+@asynccontextmanager
+async def over_http(mode: str, url: str, token: str) -> AsyncIterator[Client]:
     async with (
         httpx2.AsyncClient(headers={"Authorization": f"Bearer {token}"}) as http,
         Client(streamable_http_client(url, http_client=http), mode=mode) as client,
     ):
+        yield client
+
+
+def over_stdio(mode: str, command: str, *arguments: str) -> Client:
+    return Client(StdioServerParameters(command=command, args=list(arguments), env=dict(os.environ)), mode=mode)
+
+
+async def main(mode: str, transport: str, *arguments: str) -> None:
+    connect = {"http": over_http, "stdio": over_stdio}[transport]
+    async with connect(mode, *arguments) as client:
 
         async def list_tools() -> list[str]:
             return [tool.name for tool in (await client.list_tools()).tools]

@@ -1,8 +1,8 @@
-"""Made-up people and tokens."""
+"""Made-up people, tokens and events."""
 
 import factory
 
-from todoproj.users.models import PersonalToken, User
+from todoproj.users.models import PersonalToken, SecurityEvent, User
 
 
 class UserFactory(factory.django.DjangoModelFactory[User]):
@@ -22,3 +22,13 @@ class PersonalTokenFactory(factory.django.DjangoModelFactory[PersonalToken]):
     user = factory.SubFactory(UserFactory)
     digest = factory.Sequence(lambda n: f"{n:064x}")
     scopes = "tasks:read tasks:write"
+
+
+class SecurityEventFactory(factory.django.DjangoModelFactory[SecurityEvent]):
+    class Meta:
+        model = SecurityEvent
+
+    kind = SecurityEvent.Kind.LOGGED_IN
+    user = factory.SubFactory(UserFactory)
+    by = factory.SubFactory(UserFactory)
+    address = "192.0.2.1"

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
+from django.contrib.auth import SESSION_KEY
 from django.contrib.auth.models import Permission
 from django.contrib.sessions.models import Session
 from django.test import Client
@@ -13,7 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from conftest import authenticate
-from conversations.models import Message
+from conversations.models import ChatAccess, Message
 from conversations.tests.factories import MessageFactory
 from tasks.models import Task
 from tasks.tests.factories import TaskFactory
@@ -36,7 +37,7 @@ def found(client: Client, path: str, **params: str) -> list[Any]:
 def staff(*codenames: str) -> Client:
     """The browser of a member of staff with these permissions."""
     member = UserFactory.create(is_staff=True)
-    member.user_permissions.set(Permission.objects.filter(content_type__app_label="users", codename__in=codenames))
+    member.user_permissions.set(Permission.objects.filter(codename__in=codenames))
     client = Client()
     client.force_login(member)
     return client
@@ -217,7 +218,7 @@ class TestIssuingAToken:
         admin_client.post(ADD_TOKEN, self.FORM)
 
         entry = LogEntry.objects.get()
-        assert (entry.user_id, entry.object_repr) == (admin_user.pk, str(PersonalToken.objects.get()))
+        assert (entry.user_id, entry.object_repr) == (admin_user.pk, f"#{PersonalToken.objects.get().pk}")
         assert entry.is_addition()
 
     @pytest.mark.parametrize(
@@ -276,6 +277,53 @@ class TestIssuingAToken:
 
         assert client.post(ADD_TOKEN, self.FORM).status_code == 403
         assert not PersonalToken.objects.exists()
+
+
+class TestIssuingATokenForSomebodyElsesChats:
+    """By it, their chats can be read where nobody keeps who looks."""
+
+    FORM = {"user": "ann", "name": "", "expires_at_0": "", "expires_at_1": ""}
+    ACTION = {"action": "issue_personal_tokens", "_selected_action": ["ann"], "index": "0"}
+
+    @pytest.mark.parametrize("scopes", [["chats:read"], ["chats:write"], ["tasks:read", "chats:read"]])
+    def test_is_refused(self, ann: User, scopes: list[str]) -> None:
+        client = staff("view_user", "add_personaltoken")
+
+        response = client.post(ADD_TOKEN, {**self.FORM, "scopes": scopes})
+
+        assert response.status_code == 200
+        assert "Without the permission to view conversations, use some of tasks:read, tasks:write" in response.text
+        assert not PersonalToken.objects.exists()
+        assert not ChatAccess.objects.exists()
+
+    def test_is_not_what_is_proposed(self, ann: User) -> None:
+        client = staff("view_user", "add_personaltoken")
+
+        assert client.get(ADD_TOKEN).context["adminform"].form.initial["scopes"] == ["tasks:read", "tasks:write"]
+        [(record, _)] = client.post(PEOPLE, self.ACTION).context["issued"]
+        assert record.scopes == "tasks:read tasks:write"
+        assert client.post(ADD_TOKEN, {**self.FORM, "scopes": ["tasks:read"]}).status_code == 200
+        assert PersonalToken.objects.count() == 2
+        assert not ChatAccess.objects.exists()
+
+    def test_is_for_those_who_may_read_them_and_on_record(self, ann: User) -> None:
+        client = staff("view_user", "add_personaltoken", "view_conversation")
+        reader = User.objects.get(pk=client.session[SESSION_KEY])
+
+        [(first, _)] = client.post(ADD_TOKEN, {**self.FORM, "scopes": ["chats:read"]}).context["issued"]
+        [(second, _)] = client.post(PEOPLE, self.ACTION).context["issued"]
+
+        assert second.scopes == " ".join(Scope.values)
+        kept = ChatAccess.objects.order_by("pk").values_list("action", "actor_id", "person_id", "detail")
+        details = [f"personal token {token.pk}, {token.scopes}" for token in (first, second)]
+        assert list(kept) == [("viewed", reader.pk, "ann", detail) for detail in details]
+
+    def test_is_not_to_issue_one_for_oneself(self, db: None) -> None:
+        client = staff("view_user", "add_personaltoken")
+        form = {**self.FORM, "user": client.session[SESSION_KEY], "scopes": ["chats:read"]}
+
+        assert client.post(ADD_TOKEN, form).context["issued"]
+        assert not ChatAccess.objects.exists()
 
 
 class TestIssuedTokens:

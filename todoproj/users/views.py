@@ -1,0 +1,219 @@
+"""Signing up, logging in and leaving, by the REST API."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from django.conf import settings
+from django.contrib.auth import authenticate, user_logged_in
+from django.core.exceptions import ValidationError
+from django.http import StreamingHttpResponse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
+from rest_framework import status
+from rest_framework.exceptions import AuthenticationFailed, NotFound, Throttled
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.throttling import BaseThrottle
+from rest_framework.views import APIView
+
+from todoproj import throttling
+from todoproj.formats import JSONL_TYPE, to_jsonl, with_end
+from todoproj.rest import given
+from todoproj.users import accounts, logins, personal_data
+from todoproj.users.authentication import HasLogin, HasToken, principal_of
+from todoproj.users.models import User
+from todoproj.users.serializers import (
+    AccountSerializer,
+    ChangePasswordSerializer,
+    ConfirmSerializer,
+    DeleteAccountSerializer,
+    LoginSerializer,
+    RefreshSerializer,
+    RegisterSerializer,
+    TokenPairSerializer,
+)
+
+
+class AddressThrottle(BaseThrottle):
+    """So many calls by one address."""
+
+    limit: throttling.Limit
+
+    def allow_request(self, request: Request, view: APIView) -> bool:
+        self._wait = self.limit.hit(throttling.client_address(request._request))
+        return self._wait is None
+
+    def wait(self) -> float | None:
+        return self._wait
+
+
+class LogInThrottle(AddressThrottle):
+    limit = throttling.LOGIN
+
+
+class RefreshThrottle(AddressThrottle):
+    limit = throttling.TOKEN
+
+
+class RegisterThrottle(AddressThrottle):
+    limit = throttling.REGISTER
+
+
+class Anonymous(APIView):
+    """Called without a token."""
+
+    throttle_classes: Sequence[type[AddressThrottle]] = (LogInThrottle,)
+    authentication_classes = ()
+    permission_classes = ()
+
+    def get_authenticate_header(self, request: Request) -> str:
+        # Else a wrong password would be answered with 403, as if no other would do.
+        return "Bearer"
+
+
+class WithToken(APIView):
+    """Called with a token of any scope."""
+
+    permission_classes = (HasToken,)
+
+
+class Register(Anonymous):
+    throttle_classes = (RegisterThrottle,)
+
+    @extend_schema(request=RegisterSerializer, responses={202: None})
+    def post(self, request: Request) -> Response:
+        """Sign up, or choose a new password: what to do next is mailed to the address, whoever it belongs to."""
+        if not settings.SIGN_UP_OPEN:
+            raise NotFound
+        accounts.request_password(**given(RegisterSerializer, request.data), site=request.get_host())
+        return Response(status=status.HTTP_202_ACCEPTED)
+
+
+class Confirm(Anonymous):
+    @extend_schema(request=ConfirmSerializer, responses=TokenPairSerializer)
+    def post(self, request: Request) -> Response:
+        """Choose the password, with the token from the mail; and be logged in."""
+        try:
+            user = accounts.confirm(**given(ConfirmSerializer, request.data))
+        except accounts.ConfirmationRefused:
+            refused = ValidationError("It is no good any more. Ask for another mail.", "refused")
+            raise ValidationError({"token": refused}) from None
+        return _logged_in(user)
+
+
+class LogIn(Anonymous):
+    @extend_schema(request=LoginSerializer, responses=TokenPairSerializer)
+    def post(self, request: Request) -> Response:
+        """Get tokens for a password."""
+        user = _checked(request, **given(LoginSerializer, request.data))
+        user_logged_in.send(sender=User, request=request._request, user=user)
+        return _logged_in(user)
+
+
+class Refresh(Anonymous):
+    throttle_classes = (RefreshThrottle,)
+
+    @extend_schema(request=RefreshSerializer, responses=TokenPairSerializer)
+    def post(self, request: Request) -> Response:
+        """Get the next pair of tokens for a refresh token, which is good once: used again, it ends the login."""
+        try:
+            return _pair(logins.refresh(token=given(RefreshSerializer, request.data)["refresh"]))
+        except logins.RefreshRefused:
+            refused = ValidationError("It is no good any more. Log in again.", "refused")
+            raise ValidationError({"refresh": refused}) from None
+
+
+class LogOut(Anonymous):
+    throttle_classes = (RefreshThrottle,)
+
+    @extend_schema(request=RefreshSerializer, responses={204: None})
+    def post(self, request: Request) -> Response:
+        """End the login that a refresh token belongs to: its access tokens are refused from now on."""
+        logins.log_out(token=given(RefreshSerializer, request.data)["refresh"])
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class LogOutEverywhere(WithToken):
+    @extend_schema(request=None, responses={204: None})
+    def post(self, request: Request) -> Response:
+        """Cut off everything that was issued to you: tokens of every kind, connected apps and browsers."""
+        logins.log_out_everywhere(user_id=principal_of(request).user_id)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class ChangePassword(WithToken):
+    throttle_classes = (LogInThrottle,)
+
+    @extend_schema(request=ChangePasswordSerializer, responses=TokenPairSerializer)
+    def post(self, request: Request) -> Response:
+        """Choose another password. Everything that was issued to you before is cut off; here are new tokens."""
+        wanted = given(ChangePasswordSerializer, request.data)
+        user = _owner(request, wanted["password"])
+        accounts.change_password(user=user, password=wanted["new_password"])
+        return _logged_in(user)
+
+
+class Account(WithToken):
+    @extend_schema(responses=AccountSerializer)
+    def get(self, request: Request) -> Response:
+        """Who you are."""
+        return Response(AccountSerializer(User.objects.get(pk=principal_of(request).user_id)).data)
+
+
+class AccountData(APIView):
+    permission_classes = (HasLogin,)
+    throttle_classes = (LogInThrottle,)
+
+    @extend_schema(responses={(200, JSONL_TYPE): OpenApiTypes.STR})
+    def get(self, request: Request) -> StreamingHttpResponse:
+        """What is yours, a JSON object a line, whose `kind` says what it is. Only with a login's token."""
+        lines = personal_data.download(user_id=principal_of(request).user_id)
+        headers = {"Content-Disposition": 'attachment; filename="my-data.jsonl"', "Cache-Control": "no-store"}
+        return StreamingHttpResponse(to_jsonl(with_end(lines)), content_type=JSONL_TYPE, headers=headers)
+
+
+class DeleteAccount(WithToken):
+    throttle_classes = (LogInThrottle,)
+
+    @extend_schema(request=DeleteAccountSerializer, responses={204: None})
+    def post(self, request: Request) -> Response:
+        """Delete your account and all that is yours, for good."""
+        accounts.delete_account(user=_owner(request, given(DeleteAccountSerializer, request.data)["password"]))
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+_WRONG = "No active account has this name and password."
+
+
+def _owner(request: Request, password: str) -> User:
+    """The caller, who gave their password once more."""
+    return _checked(request, User.objects.get(pk=principal_of(request).user_id).username, password)
+
+
+def _checked(request: Request, username: str, password: str) -> User:
+    """Whose name and password these are. Raises for anybody else, and for somebody deactivated, the same."""
+    user: Any = authenticate(request._request, username=username, password=password)
+    if getattr(request._request, "axes_locked_out", False):
+        _locked_out()
+    if user is None:
+        raise AuthenticationFailed(_WRONG)
+    return user  # type: ignore[no-any-return]
+
+
+def _locked_out() -> NoReturn:
+    wait = settings.AXES_COOLOFF_TIME
+    raise Throttled(wait=int(wait.total_seconds()))
+
+
+def _logged_in(user: User) -> Response:
+    try:
+        return _pair(logins.log_in(user=user))
+    except logins.LogInRefused:
+        raise AuthenticationFailed(_WRONG) from None
+
+
+def _pair(pair: logins.TokenPair) -> Response:
+    # RFC 6749 section 5.1
+    return Response(TokenPairSerializer(pair).data, headers={"Cache-Control": "no-store"})
