@@ -8,7 +8,7 @@ from typing import Any, Literal
 from axe_playwright_python.sync_playwright import Axe
 from django.conf import settings
 from django.test import Client
-from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, Response, ViewportSize
 
 from mcp_tools.tests.running import PATIENCE
 from todoproj.users.models import User
@@ -54,6 +54,21 @@ class Pages:
     def close(self) -> None:
         for context in self.contexts:
             context.close()
+
+
+def follow(target: Locator, key: str | None = None) -> Response:
+    """What a click on a link or a button leads to, or a key with the focus on it: the page has loaded.
+
+    A click alone is over before the next page comes, and what is read then may still be of the last one.
+    """
+    with target.page.expect_navigation() as answer:
+        if key is None:
+            target.click()
+        else:
+            target.press(key)
+    response = answer.value
+    assert response is not None
+    return response
 
 
 def faults(page: Page) -> list[tuple[str, str]]:

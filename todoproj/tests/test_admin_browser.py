@@ -10,6 +10,7 @@ from conftest import authenticate
 from conversations.tests.factories import ConversationFactory, MessageFactory
 from tasks.models import Task
 from tasks.tests.factories import TaskFactory
+from todoproj.tests.browsing import follow
 from todoproj.users.tests.factories import UserFactory
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -18,7 +19,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 def test_a_token_is_issued_and_shown_once(page: Page) -> None:
     UserFactory.create(id="ann", username="ann")
     page.goto(reverse("admin:index"))
-    page.click("#content-main >> text=People >> nth=-1")
+    follow(page.locator("#content-main >> text=People >> nth=-1"))
     expect(page.locator("#result_list")).to_contain_text("ann@example.com")
 
     page.goto(reverse("admin:users_personaltoken_add"))
@@ -27,17 +28,18 @@ def test_a_token_is_issued_and_shown_once(page: Page) -> None:
     page.click(".select2-results__option:has-text('ann')")
     page.fill("#id_name", "Laptop")
     page.uncheck("text=Add, complete, change and delete tasks")
-    page.click("[name=_save]")
+    follow(page.locator("[name=_save]"))
 
     token = page.locator(".issued-token").inner_text()
     assert re.fullmatch(r"todo_[\w-]{43}", token)
     principal = authenticate(token)
     assert principal is not None
     assert (principal.user_id, principal.scopes) == ("ann", frozenset({"tasks:read", "chats:read", "chats:write"}))
-    page.click("text=All personal tokens")
+    follow(page.locator("text=All personal tokens"))
     expect(page.locator("#result_list")).to_contain_text("Laptop")
     assert token not in page.content()
-    page.click("#result_list a:has-text('Laptop')")
+    follow(page.locator("#result_list a:has-text('Laptop')"))
+    expect(page.locator("#content")).to_contain_text("Laptop")
     assert token not in page.content()
     assert page.locator("#content-main input:visible").count() == 0
 
@@ -48,13 +50,13 @@ def test_a_conversation_is_read(page: Page) -> None:
     MessageFactory.create(conversation=conversation, role="assistant", content="Done.")
 
     page.goto(reverse("admin:conversations_conversation_changelist"))
-    page.click("#result_list a:has-text('Shopping')")
+    follow(page.locator("#result_list a:has-text('Shopping')"))
 
     expect(page.locator(".entries article")).to_have_count(2)
     expect(page.locator(".entries")).to_contain_text("Buy milk,")
     expect(page.locator("#newest")).to_contain_text("Done.")
     assert page.locator("[name=_save]").count() == 0
-    page.click(".facts a[href*=conversation__id]")
+    follow(page.locator(".facts a[href*=conversation__id]"))
     expect(page.locator("#result_list tbody tr")).to_have_count(2)
 
 
@@ -64,7 +66,7 @@ def test_a_task_is_marked_as_completed(page: Page) -> None:
     page.goto(reverse("admin:tasks_task_changelist"))
     page.check(f".action-select[value='{task.pk}']")
     page.select_option("[name=action]", label="Mark as completed")
-    page.click("button[name=index]")
+    follow(page.locator("button[name=index]"))
 
     expect(page.locator(".messagelist")).to_contain_text("1 marked as completed.")
     assert Task.objects.get(pk=task.pk).completed

@@ -21,7 +21,7 @@ from pytest_django.live_server_helper import LiveServer
 
 from mcp_tools.tests.running import PATIENCE
 from todoproj.oauth.tests.factories import AccessTokenFactory, ApplicationFactory, RefreshTokenFactory
-from todoproj.tests.browsing import DESKTOP, PASSWORD, PHONE, PICTURES, Pages, faults
+from todoproj.tests.browsing import DESKTOP, PASSWORD, PHONE, PICTURES, Pages, faults, follow
 from todoproj.tests.distant import DistantClient
 from todoproj.users.models import MCP_SCOPES, Scope, User
 from todoproj.users.tests.factories import UserFactory
@@ -93,11 +93,7 @@ def stranger(name: str = "Claude") -> Application:
 
 def press(page: Page, button: str) -> Response:
     """The answer to a form, after all redirects."""
-    with page.expect_navigation() as answer:
-        page.get_by_role("button", name=button).click()
-    response = answer.value
-    assert response is not None
-    return response
+    return follow(page.get_by_role("button", name=button))
 
 
 def log_in(page: Page, password: str = PASSWORD) -> Response:
@@ -154,7 +150,7 @@ class TestLogin:
         assert (refused.status, refused.headers["retry-after"]) == (429, "900")
         expect(page.get_by_role("alert")).to_contain_text("Too many wrong passwords")
         expect(page.get_by_role("main")).to_contain_text("Wait 15 minutes")
-        page.get_by_role("link", name="Back to the login").click()
+        follow(page.get_by_role("link", name="Back to the login"))
         expect(page.get_by_role("main")).to_contain_text("An app asks to be connected.")
         assert log_in(page).status == 429
 
@@ -176,7 +172,7 @@ class TestLogin:
         assert answer.status == 429
         assert 1 <= int(answer.headers["retry-after"]) <= 60
         expect(page.get_by_role("main")).to_contain_text("Wait a minute, and try again.")
-        page.get_by_role("link", name="Back to the login").click()
+        follow(page.get_by_role("link", name="Back to the login"))
         expect(page.get_by_label("Password")).to_be_visible()
 
 

@@ -14,7 +14,7 @@ from conversations.models import Conversation
 from conversations.services import Said, add_turn, start_conversation
 from conversations.tests.factories import ConversationFactory
 from mcp_tools.tests.factories import ToolCallFactory
-from todoproj.tests.browsing import Scheme, assert_accessible, has_cut_columns, take_picture
+from todoproj.tests.browsing import Scheme, assert_accessible, follow, has_cut_columns, take_picture
 from todoproj.users.models import User
 from todoproj.users.tests.factories import UserFactory
 
@@ -70,23 +70,23 @@ def found(page: Page) -> list[str]:
 @pytest.mark.parametrize("scheme", ["light"], indirect=True)
 def test_a_conversation_is_found_by_a_word(page: Page, conversations: list[Conversation]) -> None:
     page.goto(reverse("admin:index"))
-    page.click("#content-main a:has-text('Conversations'):not(.section)")
+    follow(page.locator("#content-main a:has-text('Conversations'):not(.section)"))
     expect(page.locator("#result_list tbody tr")).to_have_count(len(SAID))
 
     page.fill("#searchbar", "litres MILK")
-    page.press("#searchbar", "Enter")
+    follow(page.locator("#searchbar"), "Enter")
 
     expect(page.locator("#result_list tbody tr")).to_have_count(1)
     assert found(page) == ["Shopping"]
     page.fill("#searchbar", "牛奶")
-    page.press("#searchbar", "Enter")
+    follow(page.locator("#searchbar"), "Enter")
     expect(page.locator("#result_list")).to_contain_text("Список покупок")
-    page.click("text=Show all")
+    follow(page.locator("text=Show all"))
     expect(page.locator("#result_list tbody tr")).to_have_count(len(SAID))
-    page.click("#changelist-filter >> text=Yes >> nth=0")
+    follow(page.locator("#changelist-filter >> text=Yes >> nth=0"))
     expect(page.locator("#result_list tbody tr")).to_have_count(2)
     assert found(page) == ["Trip to Bern", "Move everything that is due today to Monday, please."]
-    page.click("#result_list >> text=Trip to Bern")
+    follow(page.locator("#result_list >> text=Trip to Bern"))
     expect(page.locator("#content")).to_contain_text("Which train do I need")
 
 
@@ -100,19 +100,19 @@ def test_pages_are_turned_by_keyboard(
     pages = page.get_by_role("navigation", name="Pages")
     expect(pages.get_by_role("link")).to_have_text(["Older"])
 
-    pages.get_by_role("link", name="Older").press("Enter")
+    follow(pages.get_by_role("link", name="Older"), "Enter")
     expect(pages.get_by_role("link")).to_have_text(["Newest", "Newer", "Older"])
     second = found(page)
-    pages.get_by_role("link", name="Older").press("Enter")
+    follow(pages.get_by_role("link", name="Older"), "Enter")
     expect(pages.get_by_role("link")).to_have_text(["Newest", "Newer"])
     third = found(page)
 
     assert [*first, *second, *third] == [title or said for _, title, said, _, _ in SAID]
     ConversationFactory.create(title="Come meanwhile", updated_at=timezone.now() + timedelta(hours=1))
-    pages.get_by_role("link", name="Newer").press("Enter")
+    follow(pages.get_by_role("link", name="Newer"), "Enter")
     expect(pages).to_contain_text("3 conversations on this page")
     assert found(page) == second
-    pages.get_by_role("link", name="Newest").press("Enter")
+    follow(pages.get_by_role("link", name="Newest"), "Enter")
     expect(pages.get_by_role("link")).to_have_text(["Older"])
     assert found(page) == ["Come meanwhile", *first[:2]]
 
@@ -130,7 +130,7 @@ def test_everybody_can_use_the_list(
     take_picture(page, f"conversation-list-{scheme}", of="#content", until="#changelist")
     monkeypatch.setattr(ConversationAdmin, "list_per_page", 2)
     page.goto(CONVERSATIONS)
-    page.click("text=Older")
+    follow(page.locator("text=Older"))
     expect(page.get_by_role("link", name="Newest")).to_be_visible()
     assert_accessible(page)
 
@@ -140,5 +140,5 @@ def test_everybody_can_use_the_calls_of_tools(page: Page, conversations: list[Co
     page.goto(CALLS)
     assert_accessible(page)
     assert not has_cut_columns(page)
-    page.click(f"#result_list a:text-is('{call.pk}')")
+    follow(page.locator(f"#result_list a:text-is('{call.pk}')"))
     expect(page.locator(".field-given")).to_contain_text("Buy milk")

@@ -18,7 +18,14 @@ from conversations.tests.factories import ChatAccessFactory, ConversationFactory
 from mcp_tools.models import ToolUse
 from mcp_tools.tests.factories import ToolCallFactory
 from tasks.tests.factories import TaskFactory
-from todoproj.tests.browsing import has_cut_columns, scrolls_sideways, serious_faults, status_of_post, take_picture
+from todoproj.tests.browsing import (
+    follow,
+    has_cut_columns,
+    scrolls_sideways,
+    serious_faults,
+    status_of_post,
+    take_picture,
+)
 from todoproj.users.models import User
 from todoproj.users.tests.factories import UserFactory
 
@@ -114,9 +121,7 @@ class TestActivity:
         page.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
         page.on("console", lambda message: complaints.append(message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.click("text=Charts of what goes on, day by day")
-        # Until it is loaded, the scripts that draw may be on their way.
-        page.wait_for_url(f"**{ACTIVITY}")
+        follow(page.locator("text=Charts of what goes on, day by day"))
 
         expect(page.locator("canvas")).to_have_count(4)
         for canvas in page.locator("canvas").all():
@@ -188,7 +193,7 @@ def test_who_looked_is_for_everybody(open_as: Open, scheme: str) -> None:
     assert serious_faults(page) == []
     assert not has_cut_columns(page)
     take_picture(page, f"chat-accesses-{scheme}", of="#content", until="#changelist")
-    page.click("#result_list th a >> nth=0")
+    follow(page.locator("#result_list th a >> nth=0"))
     expect(page.locator(".field-detail")).to_contain_text("transcript")
     assert serious_faults(page) == []
 
@@ -214,7 +219,7 @@ def test_calls_of_tools_are_for_everybody_and_on_record(open_as: Open, scheme: s
     assert serious_faults(page) == []
     assert not has_cut_columns(page)
     take_picture(page, f"tool-calls-{scheme}", of="#content", until="#changelist")
-    page.click("#result_list th a >> nth=2")
+    follow(page.locator("#result_list th a >> nth=2"))
     expect(page.locator(".field-given")).to_contain_text("Order the cake")
     assert serious_faults(page) == []
     details = ChatAccess.objects.order_by("pk").values_list("detail", flat=True)
@@ -228,12 +233,12 @@ def test_a_redaction_is_asked_about(open_as: Open, scheme: str) -> None:
     path = f"/admin/conversations/message/{message.pk}/"
     page = open_as(f"{path}change/", "view_conversation", "view_message", "redact_chats", scheme=scheme)
 
-    page.get_by_role("link", name="Redact").click()
+    follow(page.get_by_role("link", name="Redact"))
     expect(page.locator("blockquote")).to_contain_text(text)
     assert serious_faults(page) == []
     page.set_viewport_size({"width": 760, "height": 620})
     take_picture(page, f"redact-{scheme}", until="#content")
-    page.get_by_role("link", name="No, take me back").click()
+    follow(page.get_by_role("link", name="No, take me back"))
 
     message.refresh_from_db()
     assert message.content == text
@@ -248,13 +253,13 @@ def test_a_person_is_erased_after_a_look_at_what_goes(open_as: Open, scheme: str
 
     page.check("#action-toggle")
     page.select_option("[name=action]", label="Erase selected people")
-    page.click("button[name=index]")
+    follow(page.locator("button[name=index]"))
     expect(page.locator("#content")).to_contain_text("Messages: 42")
     assert User.objects.filter(username="ida").exists()
     assert serious_faults(page) == []
     page.set_viewport_size({"width": 760, "height": 620})
     take_picture(page, f"erase-{scheme}", until="#content")
-    page.click("[type=submit][value^='Yes']")
+    follow(page.locator("[type=submit][value^='Yes']"))
 
     expect(page.locator(".messagelist")).to_contain_text("Successfully deleted 1 person.")
     assert not User.objects.filter(username="ida").exists()
@@ -268,20 +273,20 @@ def test_old_conversations_are_deleted_after_a_look_at_how_many(open_as: Open, w
     young, *old = [ConversationFactory.create(updated_at=at) for at in aged]
     page = open_as(LIST, "view_conversation", "delete_old_chats", width=width, scheme=scheme)
 
-    page.get_by_role("link", name="Delete old conversations").click()
+    follow(page.get_by_role("link", name="Delete old conversations"))
     assert serious_faults(page) == []
     page.get_by_label("Days without a message").fill("0")
     page.locator("form").evaluate_all("forms => forms.forEach(form => { form.noValidate = true })")
-    page.get_by_role("button", name="How many are there?").click()
+    follow(page.get_by_role("button", name="How many are there?"))
     expect(page.locator(".errorlist")).to_be_visible()
     assert serious_faults(page) == []
     page.get_by_label("Days without a message").fill("30")
-    page.get_by_role("button", name="How many are there?").click()
+    follow(page.get_by_role("button", name="How many are there?"))
     expect(page.get_by_role("heading", name="2 conversations")).to_be_visible()
     assert serious_faults(page) == []
     assert not scrolls_sideways(page)
     assert Conversation.objects.filter(pk__in=[row.pk for row in old]).count() == 2
-    page.get_by_role("button", name="Yes, delete them").click()
+    follow(page.get_by_role("button", name="Yes, delete them"))
 
     expect(page.locator(".messagelist")).to_contain_text("2 conversations")
     assert Conversation.objects.get() == young

@@ -22,6 +22,7 @@ from todoproj.tests.browsing import (
     PASSWORD,
     PHONE,
     Pages,
+    follow,
     scrolls_sideways,
     serious_faults,
     take_picture,
@@ -213,7 +214,7 @@ def test_hostile_content_is_paged_through(reading: Reading, admin: User, ann: Us
 
     assert_shows(pages[0])
     for way, shown in [("Earlier", pages[1]), ("Earlier", pages[2]), ("Later", pages[1]), ("Later", pages[0])]:
-        page.get_by_role("link", name=way).first.click()
+        follow(page.get_by_role("link", name=way).first)
         assert_shows(shown)
     expect(page.get_by_role("link", name="Later")).to_have_count(0)
 
@@ -229,9 +230,9 @@ def test_from_the_login_through_a_long_one(reading: Reading, admin: User, ann: U
     page.goto("/admin/")
     page.fill("#id_username", "admin")
     page.fill("#id_password", PASSWORD)
-    page.click("[type=submit]")
+    follow(page.locator("[type=submit]"))
     page.goto(reverse("admin:conversations_conversation_changelist"))
-    page.click("#result_list a:has-text('Long')")
+    follow(page.locator("#result_list a:has-text('Long')"))
 
     seen: list[str] = []
     while True:
@@ -240,11 +241,10 @@ def test_from_the_login_through_a_long_one(reading: Reading, admin: User, ann: U
         earlier = page.get_by_role("link", name="Earlier").first
         if not earlier.count():
             break
-        earlier.click()
-        expect(page.locator(".entries .body").first).not_to_have_text(shown[0])
+        follow(earlier)
 
     assert seen == [f"number {number}" for number in range(120)]
-    page.get_by_role("link", name="Newest »").first.click()
+    follow(page.get_by_role("link", name="Newest »").first)
     expect(page.locator("#newest")).to_contain_text("number 119")
     assert {access.actor for access in ChatAccess.objects.all()} == {admin}
 
@@ -273,7 +273,7 @@ def test_a_note_is_left(reading: Reading, admin: User, ann: User) -> None:
     page = reading.open(url(conversation), admin)
 
     page.get_by_label("Internal note").fill("Answered <b>by mail</b>.\nClosed.")
-    page.get_by_role("button", name="Leave the note").click()
+    follow(page.get_by_role("button", name="Leave the note"))
 
     note = Note.objects.latest("pk")
     expect(page.locator(f"#note-{note.pk}")).to_contain_text("Answered <b>by mail</b>.")
@@ -286,11 +286,11 @@ def test_a_message_is_redacted(reading: Reading, admin: User, ann: User) -> None
     message = Message.objects.earliest("created_at")
     page = reading.open(url(conversation), admin)
 
-    page.get_by_role("link", name=f"Redact message {message.pk}", exact=True).click()
+    follow(page.get_by_role("link", name=f"Redact message {message.pk}", exact=True))
     expect(page.locator("#content")).to_contain_text("I have to plan a birthday party")
-    page.get_by_role("link", name="No, take me back").click()
-    page.get_by_role("link", name=f"Redact message {message.pk}", exact=True).click()
-    page.get_by_role("button", name="Yes, redact it").click()
+    follow(page.get_by_role("link", name="No, take me back"))
+    follow(page.get_by_role("link", name=f"Redact message {message.pk}", exact=True))
+    follow(page.get_by_role("button", name="Yes, redact it"))
 
     expect(page.locator(f"#message-{message.pk}")).to_contain_text("This message was redacted on")
     expect(page.locator("#content")).not_to_contain_text("I have to plan a birthday party")
@@ -385,7 +385,7 @@ def test_a_link_to_a_message_opens_it(reading: Reading, admin: User, ann: User) 
 
     page = reading.open(reverse("admin:conversations_message_change", args=[long.pk]), admin)
     expect(page.locator(".plain")).to_contain_text("the end")
-    page.get_by_role("link", name="In the transcript").click()
+    follow(page.get_by_role("link", name="In the transcript"))
 
     expect(page.locator(f"#message-{long.pk}")).to_be_in_viewport()
     expect(page.locator(f"#message-{long.pk}")).to_contain_text("the end")
