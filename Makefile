@@ -2,6 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 JAVASCRIPT := mcp_tools/tests/clients/javascript
+CONFORMANCE := mcp_tools/tests/conformance
+# Outside of the checkout, and one for each lock file: the suite is a program of its own, larger than the project.
+CONFORMANCE_HOME := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/todoproj/conformance-$(firstword $(shell cksum < $(CONFORMANCE)/package-lock.json))
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 # One process for each core. By number: Schemathesis gives all its tests one name, which other ways to share them out
 # (--dist loadgroup) take for one test.
@@ -43,6 +46,12 @@ $(JAVASCRIPT)/node_modules/clients: $(addprefix $(JAVASCRIPT)/,.npmrc package.js
 	@npm ci --prefix $(JAVASCRIPT) --loglevel error
 	@touch $@
 
+$(CONFORMANCE_HOME)/ready:
+	@mkdir -p $(@D)
+	@cp $(JAVASCRIPT)/.npmrc $(addprefix $(CONFORMANCE)/,package.json package-lock.json) $(@D)
+	@npm ci --prefix $(@D) --loglevel error
+	@touch $@
+
 run: .venv/runs
 	@$(BIN)/python manage.py migrate --verbosity 0
 	@$(BIN)/python manage.py collectstatic --noinput --verbosity 0
@@ -60,8 +69,9 @@ fuzz: .venv/tests
 clients: .venv/tests .venv-mcp2/clients $(JAVASCRIPT)/node_modules/clients
 	$(PYTEST) -m clients
 
-conformance: .venv/tests $(JAVASCRIPT)/node_modules/clients
-	$(PYTEST) -m conformance
+conformance: .venv/tests $(CONFORMANCE_HOME)/ready
+	@# In one process, whose tests may print the score.
+	CONFORMANCE_HOME=$(CONFORMANCE_HOME) $(BIN)/python -m pytest -m conformance
 
 browser: .venv/tests
 	$(PYTEST) -m browser
@@ -93,5 +103,5 @@ lint: .venv/tests
 		$(BIN)/python manage.py check --deploy --fail-level WARNING
 
 clean:
-	rm -rf .venv .venv-mcp2 .venv-audit $(JAVASCRIPT)/node_modules staticfiles .coverage htmlcov .mypy_cache .pytest_cache \
-		.ruff_cache .hypothesis .import_linter_cache bench/.venvs bench/results
+	rm -rf .venv .venv-mcp2 .venv-audit $(JAVASCRIPT)/node_modules $(CONFORMANCE_HOME) staticfiles .coverage htmlcov \
+		.mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache bench/.venvs bench/results

@@ -27,7 +27,6 @@ LIMITS = [
     *("THROTTLE_TOOLS", "THROTTLE_SERVICE_ACCOUNTS", "THROTTLE_API", "THROTTLE_ADDRESS"),
     *("THROTTLE_LOGIN", "THROTTLE_TOKEN", "THROTTLE_REGISTER"),
 ]
-NODE_MODULES = Path(__file__).parent / "clients" / "javascript" / "node_modules"
 
 
 def free_port() -> int:
@@ -46,10 +45,10 @@ def database_url() -> str:
     return f"postgres://{user}:{password}@{host}:{database['PORT'] or 5432}/{database['NAME']}"
 
 
-def programs_path() -> str:
-    """PATH, with the JavaScript programs and the Node that npm installed first."""
+def path_with(node_modules: Path) -> str:
+    """PATH, with the programs and the Node that npm installed into a folder first."""
     # Some need a newer Node than many systems have; not every npm links the one it installs into .bin.
-    programs = [*NODE_MODULES.glob("node-linux-*/bin"), NODE_MODULES / ".bin"]
+    programs = [*node_modules.glob("node-linux-*/bin"), node_modules / ".bin"]
     return os.pathsep.join([*map(str, programs), os.environ["PATH"]])
 
 

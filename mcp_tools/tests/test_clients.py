@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from django.conf import settings
 
-from mcp_tools.tests.running import RunningServer, database_url, programs_path
+from mcp_tools.tests.running import RunningServer, database_url, path_with
 from todoproj.users.services import issue_token
 from todoproj.users.tests.factories import UserFactory
 
@@ -82,7 +82,7 @@ def run(command: list[str], home: Path, **values: str) -> subprocess.CompletedPr
 
 def prepared(command: list[str], home: Path, **values: str) -> dict[str, Any]:
     """How a client is started. What it keeps for itself goes to a home of its own."""
-    path = programs_path()
+    path = path_with(JAVASCRIPT / "node_modules")
     assert shutil.which(command[0], path=path), "make clients installs it"
     environment = os.environ | {"PATH": path, "HOME": str(home), "DATABASE_URL": database_url()}
     return {"args": [part.format(**values) for part in command], "cwd": settings.BASE_DIR, "env": environment}

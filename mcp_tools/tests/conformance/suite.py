@@ -11,7 +11,7 @@ from os import environ
 from pathlib import Path
 from typing import Final
 
-from mcp_tools.tests.running import programs_path
+from mcp_tools.tests.running import path_with
 
 # Each scenario's check that every message of the server fits the revision's schema.
 WIRE_SCHEMA: Final = "wire-schema-valid"
@@ -125,4 +125,5 @@ def _suite(*arguments: str) -> str:
 
 
 def _environment() -> dict[str, str]:
-    return environ | {"PATH": programs_path()}
+    assert "CONFORMANCE_HOME" in environ, "make conformance installs it"
+    return environ | {"PATH": path_with(Path(environ["CONFORMANCE_HOME"]) / "node_modules")}
