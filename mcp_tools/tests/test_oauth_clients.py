@@ -151,12 +151,12 @@ def ann() -> User:
     return person(username="ann")
 
 
-def statuses(server: RunningServer, token: str) -> set[int]:
+def statuses(server: RunningServer, token: str, **headers: str) -> set[int]:
     """What the tools and the REST API answer the token with."""
-    headers = {"Authorization": f"Bearer {token}"}
+    headers |= {"Authorization": f"Bearer {token}"}
     ping = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
     by_tool = server.http.post(f"{server.site}/mcp", json=ping, headers=headers)
-    return {by_tool.status_code, server.http.get(f"{server.site}/api/auth/account/", headers=headers).status_code}
+    return {by_tool.status_code, server.http.get(f"{server.site}/api/tasks/", headers=headers).status_code}
 
 
 def revoke(server: RunningServer, token: str, **client: str) -> None:
@@ -257,7 +257,7 @@ def test_by_credentials(server: RunningServer, ann: User, tmp_path: Path, comman
         check_that_it_acts_for(program, ann, user_id=ann.pk)
         check_that_it_refreshes(program, user_id=ann.pk)
 
-        assert statuses(server, program.token) == {200}
+        assert statuses(server, program.token, **{"On-Behalf-Of": ann.pk}) == {200}
         revoke(server, program.token, **about)
         assert statuses(server, program.token) == {401}
         # Which ends that token, and not what the service may do.

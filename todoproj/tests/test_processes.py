@@ -65,7 +65,8 @@ def together(*requests: Callable[[], Any]) -> list[Any]:
 class Caller:
     """Whoever calls the server, each time by a connection of its own, for which any of the processes may be."""
 
-    def __init__(self, server: RunningServer) -> None:
+    def __init__(self, server: RunningServer, on_behalf_of: str | None = None) -> None:
+        self.headers = {} if on_behalf_of is None else {"On-Behalf-Of": on_behalf_of}
         each_its_own = httpx.Limits(max_connections=None, max_keepalive_connections=0)
         self.http = httpx.Client(base_url=server.site, timeout=PATIENCE, limits=each_its_own)
 
@@ -76,9 +77,9 @@ class Caller:
     def statuses(self, token: str) -> set[int]:
         """What the tools and the REST API answer the token with, in whichever process."""
         ping = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
-        headers = {"Authorization": f"Bearer {token}"}
-        by_tool = [lambda: self.post("/mcp", token, json=ping)] * 6
-        by_rest = [lambda: self.http.get("/api/auth/account/", headers=headers)] * 6
+        headers = {"Authorization": f"Bearer {token}"} | self.headers
+        by_tool = [lambda: self.http.post("/mcp", headers=headers, json=ping)] * 6
+        by_rest = [lambda: self.http.get("/api/tasks/", headers=headers)] * 6
         return {response.status_code for response in together(*by_tool, *by_rest)}
 
     def log_in(self, user: User) -> dict[str, Any]:
@@ -262,6 +263,7 @@ class OAuth(Credential):
 class ClientCredentials(Credential):
     def issue(self, server: RunningServer) -> str:
         grant_act_for_any_user(self.owner.user)
+        self.caller = Caller(server, on_behalf_of=self.owner.user.pk)
         application = ApplicationFactory.build(
             user=self.owner.user,
             client_type=Application.CLIENT_CONFIDENTIAL,

@@ -68,18 +68,23 @@ def confirm(*, token: str, password: str) -> User:
         email, state = claims["email"], claims["state"]
     except (signing.BadSignature, KeyError, TypeError, ValueError):
         raise ConfirmationRefused from None
-    user: User | None = User.objects.with_email(email)
-    if state != _state(user) or (user is not None and not user.is_active):
+    known: User | None = User.objects.with_email(email)
+    user = known or User(email=email, username=new_user_id())
+    if state != _state(known) or not user.is_active:
         raise ConfirmationRefused
-    kind = Kind.PASSWORD_CHANGED
-    if user is None:
-        kind = Kind.ACCOUNT_CREATED
-        user = User(email=email, username=new_user_id())
     _choose(user, password)
     try:
         with transaction.atomic():
-            user.save()
-            events.record(kind, user_id=user.pk, detail="by mail")
+            if known is None:
+                user.save(force_insert=True)
+                events.record(Kind.ACCOUNT_CREATED, user_id=user.pk, detail="by mail")
+            else:
+                # Hashing takes its time: meanwhile they may have been deactivated or erased, or the token used.
+                now = User.objects.lock(user.pk)
+                if now is None or not now.is_active or state != _state(now):
+                    raise ConfirmationRefused
+                user.save(update_fields=["password"])
+                events.record(Kind.PASSWORD_CHANGED, user_id=user.pk, detail="by mail")
     except IntegrityError:
         # The same token, used twice at once.
         raise ConfirmationRefused from None

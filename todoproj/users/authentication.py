@@ -23,6 +23,7 @@ from todoproj.users.principals import (
     bearer_token,
     caller_of,
 )
+from todoproj.users.services import OAUTH_TOKEN_PREFIX
 
 if TYPE_CHECKING:
     from rest_framework.views import APIView
@@ -88,27 +89,36 @@ class TokenAuthentication(BaseAuthentication):
         return "Bearer"
 
 
-class HasToken(BasePermission):
-    """A token, whatever it allows."""
+class HasOwnToken(BasePermission):
+    """A token of the caller's own, whatever it allows, and a call for themselves.
 
-    def has_permission(self, request: Request, view: APIView) -> bool:
-        principal_of(request)
-        return True
+    An app that the person has connected has another: they agreed to its scopes, of which none is about their account.
+    """
 
+    message = "This is about the caller's own account: send a token that is not an app's, and no On-Behalf-Of."
+    refusal = "without a token of their own"
 
-class HasLogin(HasToken):
-    """The access token of a login: whoever has it gave the person's password, and got it for themselves alone."""
-
-    message = "This is for people who logged in by /api/auth/login/: send the access token that it gives."
+    def takes(self, token: str) -> bool:
+        return not token.startswith(OAUTH_TOKEN_PREFIX)
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         principal = principal_of(request)
-        token = bearer_token(request.META.get("HTTP_AUTHORIZATION"))
-        # One that another system has signed, or that a program was given, is good for less.
-        if token and jwts.is_ours(token) and principal.on_behalf_of in {None, principal.user_id}:
+        token = bearer_token(request.META.get("HTTP_AUTHORIZATION")) or ""
+        if self.takes(token) and principal.on_behalf_of in {None, principal.user_id}:
             return True
-        events.record_refusal(user_id=principal.user_id, detail="without a login")
+        events.record_refusal(user_id=principal.user_id, detail=self.refusal)
         return False
+
+
+class HasLogin(HasOwnToken):
+    """The access token of a login: whoever has it gave the person's password, and got it for themselves alone."""
+
+    message = "This is for people who logged in by /api/auth/login/: send the access token that it gives."
+    refusal = "without a login"
+
+    def takes(self, token: str) -> bool:
+        # One that another system has signed, or that a program was given, is good for less.
+        return jwts.is_ours(token)
 
 
 class HasScope(BasePermission):

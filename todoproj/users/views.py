@@ -22,7 +22,7 @@ from todoproj import throttling
 from todoproj.formats import JSONL_TYPE, to_jsonl, with_end
 from todoproj.rest import given
 from todoproj.users import accounts, logins, personal_data
-from todoproj.users.authentication import HasLogin, HasToken, principal_of
+from todoproj.users.authentication import HasLogin, HasOwnToken, principal_of
 from todoproj.users.models import User
 from todoproj.users.serializers import (
     AccountSerializer,
@@ -73,10 +73,10 @@ class Anonymous(APIView):
         return "Bearer"
 
 
-class WithToken(APIView):
-    """Called with a token of any scope."""
+class WithOwnToken(APIView):
+    """Called with a token of any scope, by the person themselves."""
 
-    permission_classes = (HasToken,)
+    permission_classes = (HasOwnToken,)
 
 
 class Register(Anonymous):
@@ -135,7 +135,7 @@ class LogOut(Anonymous):
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
-class LogOutEverywhere(WithToken):
+class LogOutEverywhere(WithOwnToken):
     @extend_schema(request=None, responses={204: None})
     def post(self, request: Request) -> Response:
         """Cut off everything that was issued to you: tokens of every kind, connected apps and browsers."""
@@ -143,7 +143,7 @@ class LogOutEverywhere(WithToken):
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
-class ChangePassword(WithToken):
+class ChangePassword(WithOwnToken):
     throttle_classes = (LogInThrottle,)
 
     @extend_schema(request=ChangePasswordSerializer, responses=TokenPairSerializer)
@@ -155,7 +155,7 @@ class ChangePassword(WithToken):
         return _logged_in(user)
 
 
-class Account(WithToken):
+class Account(WithOwnToken):
     @extend_schema(responses=AccountSerializer)
     def get(self, request: Request) -> Response:
         """Who you are."""
@@ -174,7 +174,7 @@ class AccountData(APIView):
         return StreamingHttpResponse(to_jsonl(with_end(lines)), content_type=JSONL_TYPE, headers=headers)
 
 
-class DeleteAccount(WithToken):
+class DeleteAccount(WithOwnToken):
     throttle_classes = (LogInThrottle,)
 
     @extend_schema(request=DeleteAccountSerializer, responses={204: None})

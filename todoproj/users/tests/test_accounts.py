@@ -6,6 +6,7 @@ import datetime as dt
 import json
 import re
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import jwt
@@ -18,12 +19,13 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from conftest import Caller
+from conftest import Caller, authenticate
 from tasks.models import Task
 from tasks.tests.factories import TaskFactory
-from todoproj.users import jwts, logins
-from todoproj.users.models import Login, User
-from todoproj.users.services import issue_token
+from todoproj.oauth.tests.factories import AccessTokenFactory
+from todoproj.users import accounts, jwts, logins
+from todoproj.users.models import Login, Scope, User
+from todoproj.users.services import issue_token, token_digest
 from todoproj.users.tests.factories import UserFactory
 
 PASSWORD = "correct horse battery"
@@ -112,6 +114,37 @@ class TestSignUp:
         api.post("register", email="ann@example.com")
         User.objects.update(is_active=False)
         assert api.post("confirm", token=mailed_token(), password=ANOTHER).status_code == 400
+
+    @pytest.mark.parametrize(
+        ("change", "status", "left"),
+        [
+            (lambda ann: ann.update(is_active=False), 400, (False, True)),
+            (lambda ann: ann.update(is_superuser=False), 200, (True, False)),
+            (lambda ann: ann.update(tokens_valid_from=timezone.now()), 400, (True, True)),
+            (lambda ann: ann.delete(), 400, None),
+        ],
+        ids=["deactivated", "less than they were", "logged out everywhere", "erased"],
+    )
+    def test_what_happens_while_the_password_is_hashed_stays(
+        self,
+        api: Api,
+        ann: User,
+        monkeypatch: pytest.MonkeyPatch,
+        change: Callable[[Any], Any],
+        status: int,
+        left: tuple[bool, bool] | None,
+    ) -> None:
+        User.objects.update(is_superuser=True)
+        api.post("register", email="ann@example.com")
+        choose = accounts._choose
+
+        def choose_slowly(user: User, password: str) -> None:
+            choose(user, password)
+            change(User.objects.filter(pk="ann"))
+
+        monkeypatch.setattr(accounts, "_choose", choose_slowly)
+        assert api.post("confirm", token=mailed_token(), password=ANOTHER).status_code == status
+        assert User.objects.values_list("is_active", "is_superuser").first() == left
 
     @pytest.mark.parametrize("password", ["short", "12345678901", "password123", "new@example.com", ""])
     def test_a_weak_password(self, api: Api, password: str) -> None:
@@ -359,6 +392,25 @@ class TestAccount:
         account = api.client.get("/api/auth/account/", headers={"Authorization": f"Bearer {token}"})
         assert account.json()["id"] == "ann"
         assert api.client.get("/api/auth/account/").status_code == 401
+
+    def test_is_no_business_of_an_apps(self, api: Api, ann: User) -> None:
+        digest, scope = token_digest("todoa_x"), " ".join(Scope.values)
+        AccessTokenFactory.create(user=ann, token_checksum=digest, scope=scope, resource=["http://testserver/mcp"])
+        before = api.log_in("ann@example.com")["access"]
+        for method, path in [("get", "account/"), ("post", "logout-everywhere/")]:
+            ask = getattr(api.client, method)
+            assert ask(f"/api/auth/{path}", headers={"Authorization": "Bearer todoa_x"}).status_code == 403
+        assert api.tasks("todoa_x") == 200
+        assert api.tasks(before) == 200
+
+    def test_is_nobody_elses(self, api: Api, ann: User, backend: User) -> None:
+        _, token = issue_token(user_id=backend.pk)
+        for whom, status in [("ann", 403), ("nobody", 403), (backend.pk, 200)]:
+            headers = {"Authorization": f"Bearer {token}", "On-Behalf-Of": whom}
+            assert api.client.get("/api/auth/account/", headers=headers).status_code == status
+        headers = {"Authorization": f"Bearer {token}", "On-Behalf-Of": "ann"}
+        assert api.client.post("/api/auth/logout-everywhere/", headers=headers).status_code == 403
+        assert authenticate(token) is not None
 
 
 def forged(of: Login, /, **changes: Any) -> str:
