@@ -254,7 +254,8 @@ class Caller(ABC):
 
 
 # Whose a token was found to be, by its digest: so calls are counted by person before the token is looked up. It is no
-# more than that; whether the token is good is asked every time.
+# more than that; whether the token is good is asked every time. One that is no good any more is forgotten, since its
+# calls must not count as its person's.
 _owners: dict[str, str] = {}
 _OWNERS_KEPT = 10_000
 
@@ -262,15 +263,15 @@ _OWNERS_KEPT = 10_000
 class TokenHolder(Caller):
     """Whoever sent a bearer token of a kind that the database knows.
 
-    digest: the token's, unless the token says whose it is: `says`.
+    digest: what the token is known by here.
     has_permissions: whether its person has any of Django's permissions; known once the credential was looked up.
     """
 
-    def __init__(self, kind: CredentialKind, params: Sequence[Any], digest: str = "", says: str | None = None) -> None:
+    def __init__(self, kind: CredentialKind, params: Sequence[Any], digest: str) -> None:
         self.kind = kind
         self.digest = digest
         self._params = params
-        self._owner = says or _owners.get(digest)
+        self._owner = _owners.get(digest)
         self._counted_by_token = False
         self.has_permissions = False
 
@@ -285,6 +286,7 @@ class TokenHolder(Caller):
     def principal(self) -> Principal:
         rows = execute(self.kind.look_up, self.params)
         if not rows:
+            _owners.pop(self.digest, None)
             raise Unauthenticated
         unused, user_id, scopes, has_permissions, acts_for_any_user = rows[0]
         self.has_permissions = bool(has_permissions)
@@ -436,7 +438,8 @@ def _caller_of(token: str, resource: Callable[[], str] | None) -> Caller:
     try:
         if jwts.is_ours(token):
             claims = jwts.verify("access", token)
-            return TokenHolder(LOGIN, [int(claims["login"]), claims["sub"]], says=claims["sub"])
+            login = int(claims["login"])
+            return TokenHolder(LOGIN, [login, claims["sub"]], f"login {login} {claims['sub']}")
         return Outsider(issuers.verify(token))
     except (jwts.InvalidToken, issuers.InvalidToken, TypeError, ValueError):
         raise Unauthenticated from None
