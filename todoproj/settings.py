@@ -55,15 +55,25 @@ MCP_ALLOWED_ORIGINS = env.list("MCP_ALLOWED_ORIGINS", default=[])
 # The port of a server that serves MCP apart from the rest of the application.
 MCP_SERVER_PORT = whole_number("MCP_SERVER_PORT", default=5000)
 
+SECRET_KEY_MIN_LENGTH = 50
+
+
+def is_weak(key: str) -> bool:
+    """Whether a secret key can be guessed."""
+    return len(key) < SECRET_KEY_MIN_LENGTH or len(set(key)) < 10
+
+
 if PRODUCTION:
-    SECRET_KEY_MIN_LENGTH = 50
     faults = []
     if DEBUG:
         faults.append("DEBUG is on, which shows settings and source to strangers. Set DEBUG=false.")
     if SECRET_KEY == DEVELOPMENT_SECRET_KEY:
         faults.append("SECRET_KEY is not set. Set it to a long random text that nobody else knows.")
-    elif len(SECRET_KEY) < SECRET_KEY_MIN_LENGTH or len(set(SECRET_KEY)) < 10:
+    elif is_weak(SECRET_KEY):
         faults.append(f"SECRET_KEY is too short. Set it to at least {SECRET_KEY_MIN_LENGTH} random characters.")
+    # Whoever knows a former key can sign tokens as well as by the present one.
+    if any(key == DEVELOPMENT_SECRET_KEY or is_weak(key) for key in SECRET_KEY_FALLBACKS):
+        faults.append("SECRET_KEY_FALLBACKS has a key that is known or too short. Take it out: people log in again.")
     if "*" in ALLOWED_HOSTS:
         faults.append("ALLOWED_HOSTS is *, which lets any host name through. Name the hosts that this server has.")
     elif not ALLOWED_HOSTS:

@@ -42,6 +42,8 @@ def test_production_passes_the_deployment_checks() -> None:
         ({"SECRET_KEY": None}, "SECRET_KEY is not set"),
         ({"SECRET_KEY": "short"}, "SECRET_KEY is too short"),
         ({"SECRET_KEY": "a" * 60}, "SECRET_KEY is too short"),
+        ({"SECRET_KEY_FALLBACKS": "short"}, "SECRET_KEY_FALLBACKS has a key that is known or too short"),
+        ({"SECRET_KEY_FALLBACKS": settings.DEVELOPMENT_SECRET_KEY}, "SECRET_KEY_FALLBACKS has a key that is known"),
         ({"ALLOWED_HOSTS": "*"}, "ALLOWED_HOSTS is *"),
         ({"ALLOWED_HOSTS": "todo.example.com,*"}, "ALLOWED_HOSTS is *"),
         ({"ALLOWED_HOSTS": None}, "ALLOWED_HOSTS is not set"),
