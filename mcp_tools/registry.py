@@ -91,8 +91,11 @@ def _tool(toolset: type[MCPToolset], method: Any, registered: RegisteredTool) ->
         user_id = arguments.get("user_id")
         try:
             conversation_id = conversation_named(meta)
-            # Agents send null for what they leave out.
-            given = model.model_validate({name: value for name, value in arguments.items() if value is not None})
+            # Agents send null for what they leave out. What there is no argument of is refused with any value.
+            known = model.model_fields
+            given = model.model_validate(
+                {name: value for name, value in arguments.items() if value is not None or name not in known}
+            )
             record = None
             if writes or conversation_id is not None:
                 record = Record(registered.name, arguments, caller, meta, conversation_id, started)
@@ -104,6 +107,8 @@ def _tool(toolset: type[MCPToolset], method: Any, registered: RegisteredTool) ->
         error_code = reply["data"]["error_code"] if reply["status"] == "error" else 0
         milliseconds = (perf_counter() - started) * 1000
         usage.count(registered.name, error_code, milliseconds)
+        if user_id is None:
+            user_id = caller.on_behalf_of
         if user_id is not None:
             # Anything but a text may nest too deeply to be written down.
             user_id = user_id[:255] if isinstance(user_id, str) else "?"

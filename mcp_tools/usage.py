@@ -7,6 +7,7 @@ addition some seconds old adds what came together since.
 from __future__ import annotations
 
 import logging
+import os
 from multiprocessing.util import Finalize
 from threading import Lock
 from time import monotonic
@@ -32,6 +33,18 @@ _lock = Lock()
 # Calls, milliseconds that they took together, and those of the slowest, by tool and error code (0 for a success).
 _counted: dict[tuple[str, int], tuple[int, float, float]] = {}
 _added_at: float | None = None
+
+
+def _begin() -> None:
+    """Count from nothing in a new process: what its parent has counted, the parent adds."""
+    global _lock, _added_at
+    # Another thread of the parent may have held it.
+    _lock = Lock()
+    _counted.clear()
+    _added_at = None
+
+
+os.register_at_fork(after_in_child=_begin)
 
 
 def count(tool: str, error_code: int, milliseconds: float) -> None:

@@ -27,7 +27,6 @@ from mcp_tools.protocol import (
     Server,
     decode,
     revision_of,
-    supported_revision,
 )
 from mcp_tools.server import SERVER
 from todoproj import throttling
@@ -124,13 +123,11 @@ def _answer(server: Server, request: HttpRequest, message: Message, caller: Call
     Raises ProtocolError, Throttled, and Unauthenticated if that has come out by now.
     """
     stated = request.META.get("HTTP_MCP_PROTOCOL_VERSION")
-    if message.is_notification:
-        if stated is not None:
-            supported_revision(stated)
-        return HttpResponse(status=202)
     revision = revision_of(message, stated=stated)
     if not revision.handshake:
         _check_headers(request, message)
+    if message.is_notification:
+        return HttpResponse(status=202)
     answer = server.answer(message, revision, caller)
     if answer.missing_scope:
         principal = caller.principal

@@ -118,7 +118,9 @@ def _one(person: Person, statement: str, params: Sequence[Any], task_id: int = 0
     """The one task that a statement is about."""
     # No task has a larger id, and to ask the database for one would be an error.
     if task_id > BigIntegerField.MAX_BIGINT:
-        person.explain()
+        closer = person.explain()
+        if closer is not None:
+            closer.explain()
         raise Task.DoesNotExist
     rows = (person.change if changes else person.execute)(statement, params)
     if not rows:

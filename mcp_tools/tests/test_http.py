@@ -264,6 +264,11 @@ class TestMessage:
             assert (response.status_code, response.content) == (202, b"")
         assert not Task.objects.exists()
 
+    @pytest.mark.parametrize("headers", [{"Mcp_Method": None}, {"Mcp_Method": "tools/list"}])
+    def test_notification_whose_headers_say_something_else(self, caller: Caller, headers: dict[str, Any]) -> None:
+        message = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 1}}
+        assert error_of(caller.post(message, **headers)) == (400, -32020, None)
+
     def test_notification_in_an_unknown_revision(self, caller: Caller) -> None:
         message = {"jsonrpc": "2.0", "method": "notifications/initialized"}
         assert error_of(caller.post(message, MCP_Protocol_Version="1999-01-01")) == (400, -32022, None)
@@ -471,6 +476,14 @@ class TestLog:
         for record in caplog.records:
             assert "private" not in str(vars(record))
             assert caller.token not in str(vars(record))
+
+    def test_whom_a_service_account_names_in_the_header(
+        self, caller_for: Callable[..., Caller], backend: User, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level("INFO")
+        caller_for(backend).post(caller_for(backend).request("tools/call", {"name": "list_tasks"}), On_Behalf_Of="ann")
+        (done,) = [record for record in caplog.records if record.getMessage() == "tool call"]
+        assert (done.principal, done.user) == (backend.pk, "ann")  # type: ignore[attr-defined]
 
     def test_a_person_who_is_no_text(self, caller: Caller, caplog: pytest.LogCaptureFixture) -> None:
         """What nests as deep as a body may is not written down: that would go one call too deep."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -12,6 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import Permission
 from django.db import DatabaseError, connection
 from django.db.models import Count, F
@@ -217,8 +220,12 @@ class TestConversation:
         assert ToolCall.objects.get().conversation == conversation
         conversation.refresh_from_db()
         assert conversation.tool_call_count == 1
-        assert call(caller, "add_task", ConversationFactory.create().pk, title="x")["data"]["error_code"] == 404
+        foreign = ConversationFactory.create().pk
+        assert call(caller, "add_task", foreign, title="x")["data"]["error_code"] == 404
         assert ann.tasks.count() == 1
+        refusals = [call(caller, "delete_task", foreign, task_id=id) for id in [ann.tasks.get().pk, 2**63]]
+        assert refusals[0] == refusals[1]
+        assert refusals[0]["data"]["field"] == "todoproj/conversation_id"
 
     def test_statements(self, ann: User, caller_for: Callable[..., Caller], django_assert_num_queries: Any) -> None:
         """On PostgreSQL, a change with all that is written down is one."""
@@ -316,6 +323,29 @@ class TestNeitherWithoutTheOther:
 
 
 class TestUse:
+    def test_a_fork_counts_from_nothing(self) -> None:
+        program = """import os, django; django.setup()
+from mcp_tools import usage
+usage.count("list_tasks", 0, 1.0)
+with usage._lock:
+    child = os.fork()
+    if child == 0:
+        usage._added_at = 0.0
+        os._exit(len(usage._counted) or usage._lock.locked())
+print(os.waitpid(child, 0)[1], len(usage._counted), flush=True)
+os._exit(0)"""
+        environment = os.environ | {"DJANGO_SETTINGS_MODULE": "todoproj.settings"}
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            cwd=settings.BASE_DIR,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=True,
+        )
+        assert done.stdout.split() == ["0", "1"]
+
     def test_all_calls_are_counted(self, ann: User, caller_for: Callable[..., Caller]) -> None:
         usage.add()
         ToolUse.objects.all().delete()

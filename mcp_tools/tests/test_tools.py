@@ -90,8 +90,9 @@ class TestAddTask:
         assert f"`{field}`" in reply["message"]
         assert not Task.objects.exists()
 
-    def test_an_unknown_argument_is_refused_by_name(self, caller: Caller) -> None:
-        reply = caller.call("add_task", title="x", priority="high")
+    @pytest.mark.parametrize("value", ["high", None])
+    def test_an_unknown_argument_is_refused_by_name(self, caller: Caller, value: str | None) -> None:
+        reply = caller.call("add_task", title="x", priority=value)
         assert reply["message"] == "There is no argument 'priority'. Use user_id, title or description."
         assert reply["data"] == {
             "error_code": 400,
