@@ -12,9 +12,10 @@ from django.contrib.admin.actions import delete_selected
 from django.contrib.admin.models import ADDITION, CHANGE
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.contrib.auth.forms import AdminUserCreationForm
+from django.contrib.auth.forms import AdminPasswordChangeForm, AdminUserCreationForm
 from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
+from django.db import transaction
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -58,9 +59,21 @@ class UserAddForm(AdminUserCreationForm):  # type: ignore[type-arg]  # Django's 
         return self.cleaned_data["id"] or new_user_id()
 
 
+class PasswordForm(AdminPasswordChangeForm):  # type: ignore[type-arg]  # as above
+    def save(self, commit: bool = True) -> User:
+        """The person, with the new password or with none. Called in a transaction; raises User.DoesNotExist."""
+        # Locked before the time is taken from which tokens are good.
+        _lock(self.user)
+        user: User = super().save(commit=False)
+        if commit:
+            user.save(update_fields=["password", "tokens_valid_from"])
+        return user
+
+
 @admin.register(User)
 class UserAdmin(LargeTableAdmin[User], DjangoUserAdmin):  # type: ignore[type-arg]
     add_form = UserAddForm
+    change_password_form = PasswordForm
     add_fieldsets = (
         (
             None,
@@ -96,6 +109,37 @@ class UserAdmin(LargeTableAdmin[User], DjangoUserAdmin):  # type: ignore[type-ar
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
         return () if obj is None else ("id", "belongings", "last_login", "date_joined")
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        try:
+            return super().change_view(request, object_id, form_url, extra_context)
+        except User.DoesNotExist:
+            return self._say_gone(request, object_id)
+
+    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
+        try:
+            # The new password and what the history says of it are there together.
+            with transaction.atomic():
+                return super().user_change_password(request, id, form_url)
+        except User.DoesNotExist:
+            return self._say_gone(request, id)
+
+    def _say_gone(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """For somebody who was erased while they were changed."""
+        return self._get_obj_does_not_exist_redirect(  # type: ignore[attr-defined, no-any-return]
+            request, self.opts, object_id
+        )
+
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        """Raises User.DoesNotExist for somebody who is gone, rather than to make them anew."""
+        if not change:
+            super().save_model(request, obj, form, change)
+            return
+        # Only what the form changed: the rest is as it was read, and others may have cut the person off since.
+        _lock(obj)
+        obj.save(update_fields={field.name for field in self.opts.concrete_fields} & set(form.changed_data))
 
     @admin.display(description="what is theirs")
     def belongings(self, person: User) -> SafeString:
@@ -282,6 +326,12 @@ class SecurityEventAdmin(ViewOnly, PersonRowsAdmin[SecurityEvent]):
     list_select_related = ("user", "by")
     ordering = ("-id",)
     fields = ("created_at", "kind", "person", "detail", "client", "address", "by", "request_id")
+
+
+def _lock(person: User) -> None:
+    """Nobody else changes or erases the person until the transaction ends. Raises User.DoesNotExist."""
+    if User.objects.lock(person.pk) is None:
+        raise User.DoesNotExist
 
 
 def issued_page(request: HttpRequest, site: admin.AdminSite, issued: list[tuple[PersonalToken, str]]) -> HttpResponse:

@@ -7,7 +7,7 @@ import pytest
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth import SESSION_KEY
-from django.contrib.auth.models import Permission
+from django.contrib.auth.models import Group, Permission
 from django.contrib.sessions.models import Session
 from django.test import Client
 from django.urls import reverse
@@ -21,9 +21,11 @@ from tasks.tests.factories import TaskFactory
 from todoproj.users.models import PersonalToken, Scope, User
 from todoproj.users.services import issue_token, token_digest
 from todoproj.users.tests.factories import PersonalTokenFactory, UserFactory
+from todoproj.users.tests.meanwhile import right_after_reading
 
 PEOPLE = reverse("admin:users_user_changelist")
 ADD_PERSON = reverse("admin:users_user_add")
+CHANGE_ANN = reverse("admin:users_user_change", args=["ann"])
 TOKENS = reverse("admin:users_personaltoken_changelist")
 ADD_TOKEN = reverse("admin:users_personaltoken_add")
 PASSWORD = "a-long-made-up-password-7"
@@ -103,8 +105,69 @@ class TestChangingAPerson:
     def test_an_id_that_no_database_can_keep_is_nobodys(self, admin_client: Client) -> None:
         assert admin_client.get("/admin/users/user/a%00b/change/").status_code == 302
 
+    def test_groups_are_changed_too(self, admin_client: Client, ann: User) -> None:
+        group = Group.objects.create(name="Readers")
+
+        admin_client.post(CHANGE_ANN, {"username": "ann", "email": ann.email, "is_active": "on", "groups": [group.pk]})
+
+        assert list(User.objects.get(pk="ann").groups.all()) == [group]
+
+    def test_what_happens_meanwhile_stays(self, admin_client: Client, ann: User) -> None:
+        happened = {"tokens_valid_from": timezone.now(), "is_active": False, "password": "another"}
+        form = {"username": "ann", "first_name": "Ann", "is_active": "on"}
+
+        with right_after_reading("ann", lambda: User.objects.filter(pk="ann").update(**happened)):
+            assert admin_client.post(CHANGE_ANN, form).status_code == 302
+
+        person = User.objects.get(pk="ann")
+        assert person.first_name == "Ann"
+        assert {name: getattr(person, name) for name in happened} == happened
+
+    def test_somebody_erased_meanwhile_is_not_made_anew(self, admin_client: Client, ann: User) -> None:
+        form = {"username": "ann", "first_name": "Ann", "is_active": "on"}
+
+        with right_after_reading("ann", lambda: User.objects.filter(pk="ann").delete()):
+            response = admin_client.post(CHANGE_ANN, form, follow=True)
+
+        assert "Perhaps it was deleted?" in response.text
+        assert not User.objects.filter(first_name="Ann").exists()
+
     def test_the_password_form_opens(self, admin_client: Client, ann: User) -> None:
         assert admin_client.get(reverse("admin:auth_user_password_change", args=["ann"])).status_code == 200
+
+
+class TestSettingAPassword:
+    PATH = reverse("admin:auth_user_password_change", args=["ann"])
+    ANOTHER = {"usable_password": "true", "password1": PASSWORD, "password2": PASSWORD}
+    NONE = {"usable_password": "false", "unset-password": ""}
+
+    @pytest.fixture
+    def ann(self, ann: User) -> User:
+        ann.set_password("the-password-before-7")
+        ann.save()
+        return ann
+
+    @pytest.mark.parametrize("form", [ANOTHER, NONE])
+    def test_cuts_off_and_changes_nothing_else(self, admin_client: Client, ann: User, form: dict[str, str]) -> None:
+        happened = {"is_active": False, "first_name": "Ann"}
+        before = timezone.now()
+
+        with right_after_reading("ann", lambda: User.objects.filter(pk="ann").update(**happened)):
+            assert admin_client.post(self.PATH, form).status_code == 302
+
+        person = User.objects.get(pk="ann")
+        assert person.check_password(PASSWORD) is (form == self.ANOTHER)
+        assert person.has_usable_password() is (form == self.ANOTHER)
+        assert person.tokens_valid_from is not None
+        assert person.tokens_valid_from > before
+        assert {name: getattr(person, name) for name in happened} == happened
+
+    def test_somebody_erased_meanwhile_is_not_made_anew(self, admin_client: Client, ann: User) -> None:
+        with right_after_reading("ann", lambda: User.objects.filter(pk="ann").delete()):
+            response = admin_client.post(self.PATH, self.ANOTHER, follow=True)
+
+        assert "Perhaps it was deleted?" in response.text
+        assert not LogEntry.objects.exists()
 
 
 class TestFindingPeople:
