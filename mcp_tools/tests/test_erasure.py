@@ -123,6 +123,8 @@ def erase_by_service(user: User) -> None:
 
 
 def erase_themselves(user: User) -> None:
+    # Who is of the staff can't.
+    User.objects.filter(pk=user.pk).update(is_staff=False)
     client = Client(REMOTE_ADDR=ADDRESS)
     login = client.post(
         "/api/auth/login/", {"username": EMAIL, "password": PASSWORD}, content_type="application/json"

@@ -38,6 +38,10 @@ class ConfirmationRefused(Exception):
     """The token from the mail is no good, has been used, or is too old."""
 
 
+class StaffAccount(Exception):
+    """It belongs to a member of staff, whom only another one erases."""
+
+
 def request_password(*, email: str, site: str) -> None:
     """Mail a token to this address, by which whoever reads it can choose a password (`confirm`).
 
@@ -103,7 +107,13 @@ def change_password(*, user: User, password: str) -> None:
 
 
 def delete_account(*, user: User) -> None:
-    """Delete a person at their own wish, with all that is theirs, for good."""
+    """Delete a person at their own wish, with all that is theirs, for good.
+
+    Raises StaffAccount for a member of staff: with the account, their name would go from the record of whose chats they
+    read.
+    """
+    if user.is_staff or user.is_superuser:
+        raise StaffAccount
     erase_person(user=user, means="at their own wish")
 
 

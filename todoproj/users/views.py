@@ -12,7 +12,7 @@ from django.http import StreamingHttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
-from rest_framework.exceptions import AuthenticationFailed, NotFound, Throttled
+from rest_framework.exceptions import AuthenticationFailed, NotFound, PermissionDenied, Throttled
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.throttling import BaseThrottle
@@ -179,8 +179,13 @@ class DeleteAccount(WithOwnToken):
 
     @extend_schema(request=DeleteAccountSerializer, responses={204: None})
     def post(self, request: Request) -> Response:
-        """Delete your account and all that is yours, for good."""
-        accounts.delete_account(user=_owner(request, given(DeleteAccountSerializer, request.data)["password"]))
+        """Delete your account and all that is yours, for good. Members of staff can't: another one erases them."""
+        user = _owner(request, given(DeleteAccountSerializer, request.data)["password"])
+        try:
+            accounts.delete_account(user=user)
+        except accounts.StaffAccount:
+            refused = "Members of staff can't delete their own account. Ask another one to erase it."
+            raise PermissionDenied(refused) from None
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 

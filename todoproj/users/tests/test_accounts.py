@@ -385,6 +385,16 @@ class TestDeleteAccount:
         assert list(Task.objects.all()) == [others]
         assert api.tasks(token) == 401
 
+    @pytest.mark.parametrize("mark", ["is_staff", "is_superuser"])
+    def test_is_not_for_members_of_staff(self, api: Api, ann: User, mark: str) -> None:
+        User.objects.filter(pk="ann").update(**{mark: True})
+        token = api.log_in("ann@example.com")["access"]
+        assert api.post("delete-account", by=token, password="no").status_code == 401
+        refused = api.post("delete-account", by=token, password=PASSWORD)
+        assert refused.status_code == 403
+        assert "Members of staff can't delete their own account." in refused.json()["detail"]
+        assert api.tasks(token) == 200
+
 
 class TestAccount:
     def test_who_i_am(self, api: Api, ann: User) -> None:
