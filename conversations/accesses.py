@@ -7,14 +7,13 @@ from collections import Counter
 from datetime import timedelta
 from typing import Any
 
-from django.db.models.signals import pre_delete
 from django.dispatch import receiver
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
 from conversations.models import ChatAccess
-from todoproj.users.erasure import person_erased
+from todoproj.users.erasure import Trace, person_erased, traces
 from todoproj.users.models import PersonalToken, User
 from todoproj.users.services import chats_opened
 
@@ -82,11 +81,11 @@ def _opened(issuer: User, token: PersonalToken, **_: Any) -> None:
     record_access(actor_id=issuer.pk, action=ChatAccess.Action.VIEWED, person_id=token.user_id, detail=detail)
 
 
-@receiver(pre_delete, sender=User)
-def _forget(instance: User, **_: Any) -> None:
+@traces
+def _looked_at(user: User) -> list[Trace]:
     """That chats were looked at stays on record; not whose, nor which."""
-    theirs = ChatAccess.objects.filter(person_id=instance.pk)
-    theirs.update(person_id="", conversation_id=None, detail="of a person who was erased")
+    theirs = ChatAccess.objects.filter(person_id=user.pk)
+    return [Trace(theirs, {"person_id": "", "conversation_id": None, "detail": "of a person who was erased"})]
 
 
 @receiver(person_erased)

@@ -6,5 +6,5 @@ class McpToolsConfig(AppConfig):
     verbose_name = "MCP tools"
 
     def ready(self) -> None:
-        # Django knows the receivers of signals that were imported, and users the sources of personal data.
+        # Users know the traces of people, and the sources of personal data, that were imported.
         from mcp_tools import erasure, personal_data  # noqa: F401

@@ -33,6 +33,7 @@ from todoproj.users.events import Kind
 from todoproj.users.models import Login, PersonalToken, SecurityEvent, User
 from todoproj.users.services import issue_token
 from todoproj.users.tests.factories import UserFactory
+from todoproj.users.tests.meanwhile import right_after_reading
 
 pytestmark = pytest.mark.django_db
 
@@ -96,7 +97,7 @@ def fill(user: User, *, by: User) -> None:
     RefreshTokenFactory.create(access_token__user=user)
     call = {"tool": "add_task", "arguments": {"title": SAID, "user_id": ID}, "duration_ms": 1}
     ToolCall.objects.create(user=user, principal=user.pk, conversation=conversation, **call)
-    ToolCall.objects.create(**{"user": by, "principal": user.pk, "tool": "add_task", "arguments": {}, "duration_ms": 1})
+    ToolCall.objects.create(**call_for(by, principal=user.pk))
     events.record(Kind.APP_CONNECTED, user_id=user.pk, client=f"https://{NAME}.example.com", detail=SAID)
     SecurityEvent.objects.filter(user=user).update(address=ADDRESS)
     events.record_refusal(user_id=by.pk, detail=events.other_person(user.pk))
@@ -105,8 +106,13 @@ def fill(user: User, *, by: User) -> None:
     record_access(actor_id=user.pk, action="viewed", detail="somebody's")
 
 
+def call_for(user: User, *, principal: str) -> dict[str, Any]:
+    """The fields of a call that a service account made."""
+    return {"user": user, "principal": principal, "tool": "add_task", "arguments": {}, "duration_ms": 1}
+
+
 @pytest.fixture
-def ida() -> User:
+def ida(db: None) -> User:
     return UserFactory.create(id=ID, username=NAME, email=EMAIL)
 
 
@@ -208,6 +214,51 @@ class TestErasing:
 
         erase_by_service(ida)
 
+        assert said_anywhere(*TRACES) == {}
+
+    def test_somebody_whom_another_click_erases_meanwhile(self, ida: User, other: User) -> None:
+        fill(ida, by=other)
+
+        with right_after_reading(ID, lambda: erase_by_service(User.objects.get(pk=ID))):
+            erase_in_the_admin(ida)
+
+        assert said_anywhere(*TRACES) == {}
+        assert LogEntry.objects.latest("pk").object_repr == "a person"
+
+    def test_what_was_not_committed_before_goes_when_it_is(
+        self, ida: User, other: User, django_capture_on_commit_callbacks: Any
+    ) -> None:
+        with django_capture_on_commit_callbacks() as callbacks:
+            erase_by_service(ida)
+        record_access(actor_id=other.pk, action="viewed", person_id=ID, conversation_id=7, detail=SAID)
+        ToolCall.objects.create(**call_for(other, principal=ID))
+        events.record_refusal(user_id=other.pk, detail=events.other_person(ID))
+
+        for callback in callbacks:
+            callback()
+
+        assert said_anywhere(*TRACES) == {}
+        assert ChatAccess.objects.filter(action="viewed").count() == 1
+
+    def test_what_tells_of_them_goes_in_batches_too(self, ida: User, other: User, small_batches: None) -> None:
+        """The last transaction, which keeps others waiting, finds nothing of it."""
+        for _ in range(2):
+            ToolCall.objects.create(**call_for(other, principal=ID))
+            events.record(Kind.LOGGED_IN, user_id=ID)
+
+        def fail(**_: Any) -> None:
+            raise RuntimeError
+
+        erasure.person_erased.connect(fail)
+        try:
+            with pytest.raises(RuntimeError):
+                erase_by_service(ida)
+        finally:
+            erasure.person_erased.disconnect(fail)
+
+        assert list(ToolCall.objects.values_list("principal", flat=True)) == ["", ""]
+        assert [event.kind for event in SecurityEvent.objects.filter(user=ida)] == [Kind.ERASURE_BEGUN]
+        erase_by_service(ida)
         assert said_anywhere(*TRACES) == {}
 
     def test_is_on_record_without_them(self, ida: User, other: User) -> None:

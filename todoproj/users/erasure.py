@@ -1,14 +1,15 @@
 """Erasing a person: what is theirs goes, and so does whatever other rows say of them.
 
 Theirs is what refers to them by a foreign key that cascades. An app that keeps something of people in another way, such
-as an id in a text, takes it away when Django says that a person goes: it receives the signal `pre_delete` of User.
+as an id in a text, says where, by a function that is decorated with `traces`.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 from axes.models import AccessAttempt, AccessFailureLog, AccessLog
 from django.apps import apps
@@ -29,9 +30,25 @@ from todoproj.users.models import SecurityEvent, User
 # How many rows of a table one transaction takes away: nobody else waits for longer than that takes.
 BATCH = 1_000
 
+
+class Trace(NamedTuple):
+    """Rows that tell of a person and stay. instead: what they say from then on, by which `rows` finds them no more."""
+
+    rows: QuerySet[Any]
+    instead: dict[str, Any]
+
+
+_traces: list[Callable[[User], list[Trace]]] = []
+
 # Somebody was erased, in the transaction that did it. `actor`: the User who did it, None for a command or the person;
 # `means`: in words; `amounts`: as erase_person() gives them. Of the person nothing: nothing is to be left of them.
 person_erased = Signal()
+
+
+def traces(function: Callable[[User], list[Trace]]) -> Callable[[User], list[Trace]]:
+    """Have what this function finds of a person taken away when they are erased."""
+    _traces.append(function)
+    return function
 
 
 def belonging() -> list[tuple[type[Model], str]]:
@@ -66,14 +83,18 @@ def erase_person(
     """
     gone: Counter[str] = Counter()
     theirs = [_rows(user, model, field) for model, field in belonging()]
-    if any(rows[BATCH : BATCH + 1].exists() for rows in theirs):
+    told = _traces_of(user)
+    if any(rows[BATCH : BATCH + 1].exists() for rows in [*theirs, *(trace.rows for trace in told)]):
         with transaction.atomic():
             User.objects.filter(pk=user.pk).update(is_active=False, tokens_valid_from=timezone.now())
             events.record(Kind.ERASURE_BEGUN, user_id=user.pk, detail=means)
         for rows in theirs:
-            while some := list(rows.order_by().values_list("pk", flat=True)[:BATCH]):
+            while some := _some(rows):
                 gone += _by_name(rows.model._base_manager.filter(pk__in=some).delete()[1])
                 on_progress(gone)
+        for trace in told:
+            while some := _some(trace.rows):
+                trace.rows.filter(pk__in=some).update(**trace.instead)
     with transaction.atomic():
         person = User.objects.select_for_update().get(pk=user.pk)
         gone += _by_name(person.delete()[1])
@@ -83,6 +104,11 @@ def erase_person(
 
 def _rows(user: User, model: type[Model], field: str) -> QuerySet[Any]:
     return model._base_manager.filter(**{field: user.pk})
+
+
+def _some(rows: QuerySet[Any]) -> list[Any]:
+    """The keys of as many as one transaction takes."""
+    return list(rows.order_by().values_list("pk", flat=True)[:BATCH])
 
 
 def _by_name(counts: dict[str, int]) -> Counter[str]:
@@ -96,16 +122,48 @@ def _name(model: type[Model]) -> str:
     return str(model._meta.verbose_name_plural)
 
 
+def _traces_of(user: User) -> list[Trace]:
+    return [trace for function in _traces for trace in function(user)]
+
+
+def _forget(told: list[Trace]) -> None:
+    for rows, instead in told:
+        rows.update(**instead)
+
+
+@traces
+def _in_access_and_admin(user: User) -> list[Trace]:
+    names = {user.pk, user.username, user.email} - {""}
+    refused = [events.other_person(name) for name in names]
+    of_people = ContentType.objects.get_for_model(User)
+    return [
+        # That the erasure has begun is to be seen until its end.
+        Trace(
+            SecurityEvent.objects.filter(user=user.pk).exclude(kind=Kind.ERASURE_BEGUN),
+            {"user": None, "client": "", "detail": "", "address": "", "request_id": ""},
+        ),
+        Trace(SecurityEvent.objects.filter(by=user.pk), {"by": None, "address": "", "request_id": ""}),
+        Trace(
+            SecurityEvent.objects.filter(kind=Kind.PERMISSION_REFUSED, detail__in=refused),
+            {"detail": events.other_person()},
+        ),
+        Trace(
+            LogEntry.objects.filter(content_type=of_people, object_id=user.pk),
+            {"object_id": None, "object_repr": "", "change_message": ""},
+        ),
+    ]
+
+
 @receiver(pre_delete, sender=User)
 def _leave_no_text(instance: User, **_: Any) -> None:
-    """Take away what the tables of access and of the admin say of a person."""
+    """Take away what the tables say of a person."""
+    told = _traces_of(instance)
+    _forget(told)
+    # Once more, for what a transaction wrote that was not at its end yet.
+    transaction.on_commit(partial(_forget, told), robust=True)
+    begun = SecurityEvent.objects.filter(user=instance.pk, kind=Kind.ERASURE_BEGUN)
+    begun.update(client="", detail="", address="", request_id="")
     names = {instance.pk, instance.username, instance.email} - {""}
-    SecurityEvent.objects.filter(user=instance).update(client="", detail="", address="", request_id="")
-    SecurityEvent.objects.filter(by=instance).update(address="", request_id="")
-    refusals = SecurityEvent.objects.filter(kind=Kind.PERMISSION_REFUSED)
-    refusals.filter(detail__in=[events.other_person(name) for name in names]).update(detail=events.other_person())
-    about = LogEntry.objects.filter(content_type=ContentType.objects.get_for_model(User), object_id=instance.pk)
-    about.update(object_id=None, object_repr="", change_message="")
     for kept in (AccessAttempt, AccessFailureLog, AccessLog):
         kept.objects.filter(username__in={name.lower()[:255] for name in names}).delete()
     if instance.last_login is not None:
