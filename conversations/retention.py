@@ -44,14 +44,16 @@ def delete_old_conversations(
     """
     gone: Counter[str] = Counter(conversations=0, messages=0)
     record: ChatAccess | None = None
-    old = Conversation.objects.filter(updated_at__lt=before).order_by("updated_at", "pk")
+    old = Conversation.objects.filter(updated_at__lt=before)
     while most is None or gone["conversations"] < most:
         at_once = batch if most is None else min(batch, most - gone["conversations"])
         with transaction.atomic():
-            # Locked, so that one to which somebody adds a message meanwhile is looked at again, and stays.
-            some = list(old.select_for_update()[:at_once])
-            if not some:
+            oldest = list(old.order_by("updated_at", "pk").values_list("pk", flat=True)[:at_once])
+            if not oldest:
                 break
+            # Locked, so that one to which somebody adds a message meanwhile is looked at again, and stays. In the order
+            # of ids, as who erases a person does it: else each could wait for the other.
+            some = list(old.filter(pk__in=oldest).order_by("pk").select_for_update())
             Conversation.tool_calls.rel.related_model._base_manager.filter(conversation__in=some).delete()
             _, counts = Conversation.objects.filter(pk__in=[conversation.pk for conversation in some]).delete()
             gone["conversations"] += len(some)

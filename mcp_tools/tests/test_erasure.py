@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import json
 import re
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from typing import Any
 
@@ -16,13 +18,16 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
 from django.contrib.sessions.models import Session
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import connection, transaction
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
+from conftest import Caller
 from conversations.accesses import record_access
-from conversations.models import ChatAccess, Note
-from conversations.services import Said, add_turn, start_conversation
+from conversations.models import ChatAccess, Conversation, Message, Note
+from conversations.retention import delete_old_conversations
+from conversations.services import Said, add_message, add_turn, redact_message, start_conversation
 from mcp_tools.models import ToolCall
 from tasks.models import Task
 from tasks.tests.factories import TaskFactory
@@ -326,6 +331,76 @@ class TestErasing:
 
         assert {name: gone[name] for name in amounts} == amounts
         assert (amounts["messages"], amounts["tasks"], amounts["personal tokens"]) == (2, 1, 1)
+
+
+if connection.vendor == "postgresql":
+
+    def somebody_waits() -> bool:
+        """Whether another transaction waits for this one."""
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1 FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))")
+            return cursor.fetchone() is not None
+
+    @pytest.mark.django_db(transaction=True)
+    class TestWhileTheyWrite:
+        """SQLite has one writer at a time."""
+
+        def message(self, user: User) -> Message:
+            conversation = start_conversation(user_id=user.pk)
+            return add_message(user_id=user.pk, conversation_id=conversation.pk, role="user", content=SAID)
+
+        def erase_meanwhile(
+            self, ida: User, begin: Callable[[], object], end: Callable[[], object] = lambda: None
+        ) -> None:
+            """A transaction, in the middle of which somebody begins to erase the person and has to wait."""
+
+            def erase() -> None:
+                try:
+                    erase_by_service(ida)
+                finally:
+                    connection.close()
+
+            with ThreadPoolExecutor(1) as pool:
+                with transaction.atomic():
+                    begin()
+                    erasing = pool.submit(erase)
+                    while not somebody_waits():
+                        assert not erasing.done()
+                        time.sleep(0.01)
+                    end()
+                erasing.result()
+            assert said_anywhere(*TRACES) == {}
+
+        def test_a_message(self, ida: User) -> None:
+            kept = self.message(ida).conversation_id
+
+            self.erase_meanwhile(ida, lambda: add_message(user_id=ID, conversation_id=kept, role="user", content=SAID))
+
+        def test_a_redaction(self, ida: User) -> None:
+            message = self.message(ida)
+            conversation = Conversation.objects.select_for_update().filter(pk=message.conversation_id)
+
+            self.erase_meanwhile(ida, conversation.get, lambda: redact_message(actor_id=None, message_id=message.pk))
+
+        def test_a_call_of_a_tool(self, ida: User, caller_for: Callable[..., Caller]) -> None:
+            task, caller = TaskFactory.create(user=ida), caller_for(ida)
+
+            self.erase_meanwhile(ida, lambda: caller.call("complete_task", task_id=task.pk))
+
+        def test_a_logout(self, ida: User) -> None:
+            login = logins.log_in(user=ida)
+
+            self.erase_meanwhile(ida, lambda: logins.log_out(token=login.refresh))
+
+        def test_a_logout_everywhere(self, ida: User) -> None:
+            logins.log_in(user=ida)
+
+            self.erase_meanwhile(ida, lambda: User.objects.lock(ID), lambda: logins.log_out_everywhere(user_id=ID))
+
+        def test_the_end_of_old_conversations(self, ida: User) -> None:
+            kept = Conversation.objects.select_for_update().filter(pk=self.message(ida).conversation_id)
+
+            self.erase_meanwhile(ida, kept.get, lambda: delete_old_conversations(before=timezone.now()))
 
 
 class TestCommand:

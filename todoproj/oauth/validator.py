@@ -96,6 +96,9 @@ class Validator(OAuth2Validator):
             raise
 
     def _save_bearer_token(self, token: dict[str, Any], request: Request, *args: Any, **kwargs: Any) -> None:
+        # The person before any row of theirs, as who erases them does it: else each could wait for the other.
+        if request.grant_type != "client_credentials" and not User.objects.hold(request.user):
+            raise errors.InvalidGrantError(request=request)
         # In one transaction with the new tokens, and the row is locked until its end: of several requests with the same
         # code or refresh token at the same time, one gets tokens.
         if request.grant_type == "authorization_code":
@@ -106,8 +109,6 @@ class Validator(OAuth2Validator):
             mine = RefreshToken.objects.filter(pk=request.refresh_token_instance.pk, revoked=None)
             if mine.select_for_update().first() is None:
                 raise errors.InvalidGrantError(request=request)
-        if request.grant_type != "client_credentials" and not User.objects.hold(request.user):
-            raise errors.InvalidGrantError(request=request)
         super()._save_bearer_token(token, request, *args, **kwargs)
         # A client that acts as its owner is there for nobody else.
         user_id, client_id = (request.user or request.client.user).pk, request.client.client_id

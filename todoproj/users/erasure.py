@@ -90,12 +90,24 @@ def erase_person(
             events.record(Kind.ERASURE_BEGUN, user_id=user.pk, detail=means)
         for rows in theirs:
             while some := _some(rows):
-                gone += _by_name(rows.model._base_manager.filter(pk__in=some).delete()[1])
+                batch = rows.model._base_manager.filter(pk__in=some)
+                with transaction.atomic():
+                    _hold(batch)
+                    gone += _by_name(batch.delete()[1])
                 on_progress(gone)
         for trace in told:
             while some := _some(trace.rows):
                 trace.rows.filter(pk__in=some).update(**trace.instead)
     with transaction.atomic():
+        # Who writes something of theirs holds a row, such as a conversation, and at the end needs the person, whom the
+        # foreign key asks for: each would wait for the other if the person was kept from that before their rows are
+        # had. Whoever else locks the person does so first, and waits here.
+        User.objects.select_for_update(no_key=True).get(pk=user.pk)
+        for rows in theirs:
+            _hold(rows)
+        for rows in theirs:
+            gone += _by_name(rows.delete()[1])
+        # From here on nothing new can be theirs; what came meanwhile goes with them.
         person = User.objects.select_for_update().get(pk=user.pk)
         gone += _by_name(person.delete()[1])
         person_erased.send(sender=User, actor=actor, means=means, amounts=gone)
@@ -109,6 +121,13 @@ def _rows(user: User, model: type[Model], field: str) -> QuerySet[Any]:
 def _some(rows: QuerySet[Any]) -> list[Any]:
     """The keys of as many as one transaction takes."""
     return list(rows.order_by().values_list("pk", flat=True)[:BATCH])
+
+
+def _hold(rows: QuerySet[Any]) -> None:
+    """Lock those to which other rows belong, as messages do to a conversation, in the order of their keys: whoever
+    changes what belongs to them does so first, and in this order."""
+    if rows.model._meta.related_objects:
+        list(rows.select_for_update().order_by("pk").values_list("pk", flat=True))
 
 
 def _by_name(counts: dict[str, int]) -> Counter[str]:
