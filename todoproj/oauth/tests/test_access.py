@@ -54,6 +54,12 @@ class TestAPersonsClient:
         theirs = str(app.connect(backend)["access_token"])
         assert Caller(theirs).call("list_tasks", user_id="ann")["data"]["error_code"] == 404
 
+    def test_not_for_the_account(self, token: str) -> None:
+        client = Client(headers={"Authorization": f"Bearer {token}"})
+        assert client.get("/api/auth/account/").status_code == 403
+        assert client.post("/api/auth/logout-everywhere/").status_code == 403
+        assert statuses(token) == {200}
+
     def test_with_one_scope(self, app: OAuthClient, ann: User) -> None:
         code = app.code(ann, scope="tasks:read")
         token = app.redeem(code).json()["access_token"]

@@ -22,10 +22,9 @@ from pytest_django import Settings
 from conftest import Caller, authenticate
 from tasks.models import Task
 from tasks.tests.factories import TaskFactory
-from todoproj.oauth.tests.factories import AccessTokenFactory
 from todoproj.users import accounts, jwts, logins
-from todoproj.users.models import Login, Scope, User
-from todoproj.users.services import issue_token, token_digest
+from todoproj.users.models import Login, User
+from todoproj.users.services import issue_token
 from todoproj.users.tests.factories import UserFactory
 
 PASSWORD = "correct horse battery"
@@ -402,16 +401,6 @@ class TestAccount:
         account = api.client.get("/api/auth/account/", headers={"Authorization": f"Bearer {token}"})
         assert account.json()["id"] == "ann"
         assert api.client.get("/api/auth/account/").status_code == 401
-
-    def test_is_no_business_of_an_apps(self, api: Api, ann: User) -> None:
-        digest, scope = token_digest("todoa_x"), " ".join(Scope.values)
-        AccessTokenFactory.create(user=ann, token_checksum=digest, scope=scope, resource=["http://testserver/mcp"])
-        before = api.log_in("ann@example.com")["access"]
-        for method, path in [("get", "account/"), ("post", "logout-everywhere/")]:
-            ask = getattr(api.client, method)
-            assert ask(f"/api/auth/{path}", headers={"Authorization": "Bearer todoa_x"}).status_code == 403
-        assert api.tasks("todoa_x") == 200
-        assert api.tasks(before) == 200
 
     def test_is_nobody_elses(self, api: Api, ann: User, backend: User) -> None:
         _, token = issue_token(user_id=backend.pk)
