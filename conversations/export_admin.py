@@ -7,6 +7,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponseNotAllowed, HttpResponseRedirect, StreamingHttpResponse
@@ -19,10 +20,6 @@ from conversations.models import Conversation
 from todoproj.admin import LargeTableAdmin, LinkedRowFilter, bounded_count
 
 _PERSON = LinkedRowFilter.parameter_for("user")
-# What a list can be narrowed down by that could tell who somebody is, or what was said: kept by its name alone.
-_UNQUOTED = {"q": "a search", _PERSON: "a person"}
-# Of a list's address, what says nothing about which rows there are.
-_OF_THE_PAGE = {"p", "o", "all", "_changelist_filters"}
 
 
 class ExportsChats(LargeTableAdmin[Conversation]):
@@ -65,9 +62,8 @@ class ExportsChats(LargeTableAdmin[Conversation]):
         except IncorrectLookupParameters:
             self.message_user(request, "There is no such filter. Nothing was exported.", messages.ERROR)
             return HttpResponseRedirect(changelist)
-        asked = [(name, ",".join(values)) for name, values in request.GET.lists() if name not in _OF_THE_PAGE]
-        by = [_UNQUOTED.get(name, f"{name}={values}") for name, values in asked]
-        detail = f"{bounded_count(found.queryset)} conversations in the admin, filtered by {', '.join(by) or 'nothing'}"
+        count = bounded_count(found.queryset)
+        detail = f"{count} conversations in the admin, filtered by {_narrowed_by(found)}"
         format, one_person = Format(request.POST["format"]), _PERSON in request.GET
         return self._export(request, found.queryset, format, detail, one_person=one_person)
 
@@ -97,3 +93,13 @@ class ExportsChats(LargeTableAdmin[Conversation]):
         name = f"conversations-{timezone.now():%Y%m%d-%H%M%S}.{format.value}"
         headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
         return StreamingHttpResponse(pieces, content_type=CONTENT_TYPES[format], headers=headers)
+
+
+def _narrowed_by(found: ChangeList) -> str:
+    """What a list is narrowed down by. What could tell who somebody is, or what was said, is named and not quoted; it
+    comes first, where no length of the others cuts it off."""
+    asked = found.get_filters_params()
+    by = ["a search"] if found.query.strip() else []
+    by += ["a person"] if asked.pop(_PERSON, None) else []
+    by += [f"{name}={','.join(values)}" for name, values in asked.items()]
+    return ", ".join(by) or "nothing"

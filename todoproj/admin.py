@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, NamedTuple, Self, TypeVar
+from urllib.parse import parse_qsl
 
 from django.contrib import admin, messages
 from django.contrib.admin.exceptions import DisallowedModelAdminLookup
@@ -90,10 +91,11 @@ class Place(NamedTuple):
 
 
 class FilteredChangeList(ChangeList):
-    """A list that the parameters of a link narrow down by its own filters alone.
+    """A list that the parameters of a link narrow down by its own filters alone, and by what these offer.
 
     Django's takes any lookup on any field there: also one that reads the whole table, or that finds out, letter by
-    letter, what no page shows, such as a digest.
+    letter, what no page shows, such as a digest. It also takes any text for the value of a filter, which the record of
+    an export would repeat.
     """
 
     def get_filters_params(self, params: Any = None) -> dict[str, list[str]]:
@@ -106,7 +108,23 @@ class FilteredChangeList(ChangeList):
         found = super().get_filters(request)
         if unclaimed := found[2]:
             raise DisallowedModelAdminLookup(f"Not a filter of this list: {', '.join(unclaimed)}")
+        asked = self.get_filters_params()
+        for spec in found[0]:
+            for name in asked.keys() & spec.expected_parameters():
+                if isinstance(spec, admin.SimpleListFilter) and len(asked[name]) > 1:
+                    # It would take the last one, and whoever reads the parameter elsewhere would take all.
+                    raise IncorrectLookupParameters
+                if not all(self._is_offered(spec, name, text) for text in asked[name]):
+                    raise IncorrectLookupParameters
         return found
+
+    def _is_offered(self, spec: Any, name: str, text: str) -> bool:
+        """Whether a filter has a link to this value."""
+        if isinstance(spec, admin.DateFieldListFilter):
+            # It has links to few days, to other ones tomorrow, and reads nothing but a time.
+            return True
+        links = (choice["query_string"].removeprefix("?") for choice in spec.choices(self))
+        return any((name, text) in parse_qsl(link, keep_blank_values=True) for link in links)
 
 
 class KeysetChangeList(FilteredChangeList):
@@ -362,7 +380,7 @@ class WithinFilter(admin.SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         days = self.value()
-        if days not in {"1", "7", "30"}:
+        if days is None:
             return queryset
         return queryset.filter(created_at__gte=timezone.now() - dt.timedelta(days=int(days)))
 

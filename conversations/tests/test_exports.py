@@ -327,7 +327,7 @@ class TestAdmin:
         assert {row["person_id"] for row in rows(body(response))} == {"ann"}
         record = ChatAccess.objects.get()
         assert (record.person_id, record.conversation_id) == ("ann", None)
-        assert record.detail == "CSV: 2 conversations in the admin, filtered by a person, a search"
+        assert record.detail == "CSV: 2 conversations in the admin, filtered by a search, a person"
 
     def test_the_record_says_by_what_it_was_filtered_but_quotes_no_search(self, admin_client: Client) -> None:
         page = urlencode({"p": json.dumps(["after", "2026-01-01T00:00:00+00:00", "1"])})
@@ -336,9 +336,21 @@ class TestAdmin:
         body(admin_client.post(self.EXPORT + query, {"format": "jsonl"}))
 
         detail = ChatAccess.objects.get().detail
-        assert "updated_at__gte=2026-01-01" in detail
-        assert detail.endswith("a search")
-        assert "private" not in detail
+        assert detail.endswith("filtered by a search, updated_at__gte=2026-01-01 00:00:00+00:00")
+
+    def test_the_record_says_what_it_must_however_much_else_there_is(self, admin_client: Client) -> None:
+        others = [("updated_at__gte", "2026-01-01 00:00:00+00:00")] * 30
+        query = urlencode([*others, ("user__id__exact", "ann"), ("q", "a-private-word")])
+
+        body(admin_client.post(f"{self.EXPORT}?{query}", {"format": "jsonl"}))
+
+        assert "filtered by a search, a person, updated_at__gte=2026-01-01" in ChatAccess.objects.get().detail
+
+    @pytest.mark.parametrize("name", ["e", "o", "all", "_facets", "_popup"])
+    def test_the_record_repeats_nothing_that_is_no_filter(self, admin_client: Client, name: str) -> None:
+        body(admin_client.post(f"{self.EXPORT}?q=&{name}=all+is+well", {"format": "jsonl"}))
+
+        assert ChatAccess.objects.get().detail.endswith("filtered by nothing")
 
     def test_the_record_says_all_that_it_was_filtered_by(self, admin_client: Client, ann: User) -> None:
         talk(ann, 1)
@@ -362,6 +374,8 @@ class TestAdmin:
         [
             *("?nonsense=1", "?updated_at__gte=yesterday", "?user__email=ann@example.com", "?user__password=x"),
             *("?user__id__exact=%00", "?beginning__startswith=x", "?user__id__exact=ann&user__id__exact=bob"),
+            *("?errors=all+is+well", "?notes=all+is+well&notes=yes", "?last_role__exact=all+is+well"),
+            "?last_role__isnull=all+is+well",
         ],
     )
     def test_a_filter_that_there_is_not_exports_nothing(self, admin_client: Client, ann: User, query: str) -> None:

@@ -197,6 +197,19 @@ def test_a_link_names_one_related_row_only(admin_client: Client, model: type[Mod
     assert response["Location"] == f"{path}?e=1"
 
 
+@every_model
+def test_a_filter_takes_only_what_it_offers(admin_client: Client, model: type[Model]) -> None:
+    MAKE[model]()
+    path = url(model, "changelist")
+    changelist = admin_client.get(path).context["cl"]
+
+    for spec in changelist.filter_specs:
+        for choice in spec.choices(changelist):
+            assert admin_client.get(path + choice["query_string"]).status_code == 200
+        for name in spec.expected_parameters():
+            assert admin_client.get(path, {name: "all is well"})["Location"] == f"{path}?e=1"
+
+
 @every_large_model
 class TestSizes:
     @pytest.fixture(autouse=True)
