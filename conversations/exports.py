@@ -56,8 +56,9 @@ def export_conversations(
 ) -> Iterator[bytes]:
     """What was said and done in the conversations, in pieces of this format; that it is taken out is on record first.
 
-    A conversation that is there when the first piece is made comes once, however its place in any list changes
-    meanwhile.
+    Each comes once at most, however its place in any list changes meanwhile. Filters by what changes (last activity,
+    who spoke last, errors, notes, title) look at it shortly before its turn comes: one that they don't find by then is
+    left out. All others that are there when the first piece is made come, unless they are deleted.
 
     actor, detail, person_id, conversation_id: as record_access() has them. on_progress: told of each conversation when
     its lines are done.

@@ -127,6 +127,30 @@ class TestLines:
         assert len(lines(b"".join(pieces))) == 3
         assert got == [third.pk, second.pk, first.pk]
 
+    def test_what_a_filter_would_not_find_any_more_is_left_out(
+        self, ann: User, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("conversations.exports.CONVERSATIONS_AT_ONCE", 1)
+        talk(ann, 1)
+        second, third = talk(ann, 1), talk(ann, 1)
+        got: list[int] = []
+
+        def go_on(done: Conversation) -> None:
+            got.append(done.pk)
+            Conversation.objects.filter(pk=second.pk).update(updated_at=START + timedelta(days=1))
+
+        pieces = export_conversations(
+            conversations=Conversation.objects.filter(updated_at__lte=START),
+            format=Format.JSONL,
+            actor=None,
+            detail="a test",
+            on_progress=go_on,
+        )
+
+        assert len(lines(b"".join(pieces))) == 2
+        assert got[0] == third.pk
+        assert second.pk not in got
+
     @pytest.mark.parametrize(
         "content",
         [
