@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl
 
 from django.contrib import admin, messages
 from django.contrib.admin.exceptions import DisallowedModelAdminLookup
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.models import ADDITION, CHANGE, DELETION, LogEntry
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.utils import quote
@@ -19,7 +20,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import NON_FIELD_ERRORS, PermissionDenied, ValidationError
 from django.core.paginator import Paginator
-from django.db.models import Field, Model, Q, QuerySet, Value
+from django.db.models import BigIntegerField, Field, Model, Q, QuerySet, Value
 from django.db.models.functions import Lower
 from django.db.models.lookups import Exact
 from django.forms import ModelForm
@@ -36,6 +37,8 @@ from todoproj.text import is_storable
 
 # How far rows are counted where a number is wanted.
 COUNT_LIMIT = 10_000
+# As Django says it.
+NOTHING_SELECTED = "Items must be selected in order to perform actions on them. No items have been changed."
 
 M = TypeVar("M", bound=Model)
 
@@ -193,9 +196,11 @@ class KeysetChangeList(FilteredChangeList):
 
 
 def _value(field: Any, text: str) -> Any:
-    """A field's value from the text in a link. Raises ValueError or ValidationError for what is none."""
+    """A field's value from the text in a request. Raises ValueError or ValidationError for what is none."""
     value = field.to_python(text)
-    if not is_storable(text) or (isinstance(value, dt.datetime) and value.tzinfo is None):
+    naive = isinstance(value, dt.datetime) and value.tzinfo is None
+    too_large = isinstance(value, int) and abs(value) > BigIntegerField.MAX_BIGINT
+    if naive or too_large or not is_storable(text):
         raise ValueError("No value of the field")
     return value
 
@@ -219,7 +224,7 @@ def log_actions(request: HttpRequest, rows: Iterable[Model], flag: int, message:
 
 
 class StrictAdmin(_ModelAdmin[M]):
-    """An admin whose links tell nobody more than they may see."""
+    """An admin whose links tell nobody more than they may see, and whose actions take only what can be a row."""
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return FilteredChangeList
@@ -231,6 +236,15 @@ class StrictAdmin(_ModelAdmin[M]):
         if not self.has_view_or_change_permission(request):
             raise PermissionDenied
         return super().history_view(request, object_id, extra_context)
+
+    def response_action(self, request: HttpRequest, queryset: QuerySet[Any], *args: Any) -> HttpResponse | None:
+        try:
+            for text in request.POST.getlist(ACTION_CHECKBOX_NAME):
+                _value(self.opts.pk, text)
+        except (ValueError, ValidationError):
+            self.message_user(request, NOTHING_SELECTED, messages.WARNING)
+            return None
+        return super().response_action(request, queryset, *args)
 
 
 class LargeTableAdmin(StrictAdmin[M]):

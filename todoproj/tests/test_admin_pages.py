@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.apps import apps
 from django.contrib import admin
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group
 from django.contrib.contenttypes.models import ContentType
 from django.db import connection
@@ -55,6 +56,11 @@ LINKED = [
 READ_ONLY: set[type[Model]] = {
     *(AccessToken, ChatAccess, Conversation, Grant, Message, RefreshToken, SecurityEvent, ToolCall),
 }
+
+# Those whose lists have actions.
+ACTING: list[type[Model]] = [
+    *(AccessToken, Application, Conversation, Group, PersonalToken, RefreshToken, Task, User),
+]
 
 every_model = pytest.mark.parametrize("model", sorted(admin.site._registry, key=str), ids=lambda model: model.__name__)
 every_large_model = pytest.mark.parametrize("model", LARGE, ids=lambda model: model.__name__)
@@ -425,3 +431,25 @@ def test_an_action_takes_the_rows_of_one_page(admin_client: Client) -> None:
 
     assert "An action takes the rows of one page." in response.text
     assert not Task.objects.filter(completed=True).exists()
+
+
+@pytest.mark.parametrize("model", ACTING, ids=lambda model: model.__name__)
+def test_an_action_takes_only_what_can_be_a_row(admin_client: Client, model: type[Model]) -> None:
+    row = MAKE[model]()
+    path = url(model, "changelist")
+    actions = [name for name, _ in admin_client.get(path).context["action_form"].fields["action"].choices if name]
+    assert actions
+    kept = model._default_manager.count()
+    # The id of a person is any text.
+    numbers = [] if model is User else ["abc", "", "1.5", "9" * 20, "-" + "9" * 20, "9" * 5000]
+
+    for impossible in [*numbers, "\0", f"{row.pk}\0"]:
+        for action in actions:
+            for sent in [{"index": "0"}, {"post": "yes"}]:
+                form = {"action": action, "_selected_action": [row.pk, impossible], **sent}
+                response = admin_client.post(path, form, follow=True)
+                assert response.redirect_chain == [(path, 302)]
+                assert "Items must be selected in order to perform actions on them." in response.text
+    assert model._default_manager.count() == kept
+    assert not LogEntry.objects.exists()
+    assert not ChatAccess.objects.exists()
