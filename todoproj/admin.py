@@ -157,7 +157,8 @@ class KeysetChangeList(FilteredChangeList):
         try:
             place = Place.parse(asked) if asked else None
             rows, more = self._page(place)
-        except (ValueError, TypeError, RecursionError, ValidationError):
+        except (ValueError, TypeError, RecursionError, OverflowError, ValidationError):
+            # OverflowError: in UTC, which SQLite keeps, the time would be before the year 1 or after 9999.
             raise IncorrectLookupParameters from None
         if place and place.side == "before" and not more:
             # There is no page before the first: whatever has come meanwhile is on it.

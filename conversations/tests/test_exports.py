@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission
+from django.db import connection
 from django.test import Client
 from django.urls import reverse
 from django.utils.http import urlencode
@@ -409,6 +410,17 @@ class TestAdmin:
 
         assert response.status_code in {302, 400}
         assert not ChatAccess.objects.exists()
+
+    def test_by_a_time_that_sqlite_can_not_hold(self, admin_client: Client) -> None:
+        query = urlencode({"updated_at__gte": "0001-01-01T00:00:00+14:00"})
+
+        response = admin_client.post(f"{self.EXPORT}?{query}", {"format": "jsonl"})
+
+        if connection.vendor == "sqlite":
+            assert response["Location"] == LIST
+        else:
+            assert lines(body(response)) == []
+        assert ChatAccess.objects.exists() == (connection.vendor != "sqlite")
 
     @pytest.mark.parametrize("person", ["nobody", "x" * 300, "%ED%A0%80", ""])
     def test_nobody_has_no_conversations(self, admin_client: Client, ann: User, person: str) -> None:

@@ -1,5 +1,6 @@
 """Every page of every admin opens, and none asks the database more for many rows than for few."""
 
+import json
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -214,6 +215,22 @@ def test_a_filter_takes_only_what_it_offers(admin_client: Client, model: type[Mo
             assert admin_client.get(path + choice["query_string"]).status_code == 200
         for name in spec.expected_parameters():
             assert admin_client.get(path, {name: "all is well"})["Location"] == f"{path}?e=1"
+
+
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+@pytest.mark.parametrize(
+    ("model", "name"), [(Message, "created_at__gte"), (ToolCall, "created_at__lt"), (Conversation, "updated_at__gte")]
+)
+def test_a_time_that_sqlite_can_not_hold(admin_client: Client, model: type[Model], name: str, time: str) -> None:
+    MAKE[model]()
+    path = url(model, "changelist")
+
+    for params in [{name: time}, {"p": json.dumps(["after", time, "1"])}, {"p": json.dumps(["before", time, "1"])}]:
+        response = admin_client.get(path, params)
+        if connection.vendor == "sqlite":
+            assert response["Location"] == f"{path}?e=1"
+        else:
+            assert response.status_code == 200
 
 
 @every_large_model
