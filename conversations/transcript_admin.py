@@ -224,14 +224,20 @@ class MessagePagesAdmin(RecordedRowsAdmin[Message]):
                 return missing(self, request)
             self.message_user(request, f"Message #{message.pk} was redacted.", messages.SUCCESS)
             return redirect(message_url(message))
+        try:
+            # Read only now, since lists leave it out.
+            content = message.content
+        except Message.DoesNotExist:
+            # Somebody deleted it just now.
+            return missing(self, request)
         self.record_opening(request, message)
         context = {
             **self.admin_site.each_context(request),
             "title": f"Redact message #{message.pk}?",
             "opts": self.opts,
             "original": message,
-            "shown": message.content[:REDACTED_SHOWN],
-            "is_cut": len(message.content) > REDACTED_SHOWN,
+            "shown": content[:REDACTED_SHOWN],
+            "is_cut": len(content) > REDACTED_SHOWN,
             "back": message_url(message),
         }
         request.current_app = self.admin_site.name

@@ -16,6 +16,7 @@ from django.utils import timezone
 from django.utils.http import urlencode
 
 from conversations import accesses, transcript, transcript_admin
+from conversations.admin import MessageAdmin
 from conversations.markdown import Steps, to_html
 from conversations.models import CONTENT_MAX_LENGTH, ChatAccess, Conversation, Message, Note
 from conversations.services import REDACTED
@@ -558,6 +559,23 @@ class TestRedaction:
         message = MessageFactory.create(conversation=conversation)
 
         response = admin_client.post(reverse("admin:conversations_message_redact", args=[message.pk]), follow=True)
+
+        assert "There is no such message." in response.text
+
+    def test_of_one_that_is_deleted_before_it_is_read(
+        self, admin_client: Client, conversation: Conversation, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        message = MessageFactory.create(conversation=conversation)
+        get_object = MessageAdmin.get_object
+
+        def delete_after(*args: Any) -> Any:
+            found = get_object(*args)
+            Message.objects.all().delete()
+            return found
+
+        monkeypatch.setattr(MessageAdmin, "get_object", delete_after)
+
+        response = admin_client.get(reverse("admin:conversations_message_redact", args=[message.pk]), follow=True)
 
         assert "There is no such message." in response.text
 
