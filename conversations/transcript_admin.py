@@ -169,6 +169,8 @@ class TranscriptAdmin(LargeTableAdmin[Conversation]):
             "title": f"Conversation {conversation}",
             "opts": self.opts,
             "original": conversation,
+            # Links start from here, also where this is shown at the address that notes are sent to.
+            "address": reverse("admin:conversations_conversation_change", args=[conversation.pk]),
             "page": page,
             "zone": reader_zone(request),
             "newer": beyond(conversations, "updated_at", here, newest_first=False).first(),

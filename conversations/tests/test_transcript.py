@@ -486,6 +486,24 @@ class TestNotes:
         assert 'class="errorlist"' in response.text
         assert not Note.objects.exists()
 
+    @pytest.mark.usefixtures("small_pages")
+    def test_that_are_refused_are_shown_with_links_that_work(
+        self, admin_client: Client, conversation: Conversation
+    ) -> None:
+        for number in range(9):
+            MessageFactory.create(conversation=conversation, created_at=START + timedelta(seconds=number))
+        usual = admin_client.get(url(conversation)).text
+
+        refused = admin_client.post(f"{url(conversation)}notes/", {"text": ""}).text
+
+        for name in ["Oldest", "Earlier"]:
+            address = link(refused, name)
+            assert address == link(usual, name)
+            assert admin_client.get(str(address)).status_code == 200
+        message = re.search(r'href="([^"]*)" aria-label="Message', refused)
+        assert message
+        assert admin_client.get(message[1]).status_code == 200
+
     def test_can_not_be_left_by_a_link(self, admin_client: Client, conversation: Conversation) -> None:
         assert admin_client.get(f"{url(conversation)}notes/", {"text": "x"}).status_code == 403
         strict = Client(enforce_csrf_checks=True)
