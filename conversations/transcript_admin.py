@@ -26,7 +26,7 @@ from conversations.services import add_note, redact_message
 from conversations.transcript import AFTER, AT, BEFORE, OLDEST, Page, read_page
 from todoproj.admin import LargeTableAdmin
 from todoproj.keyset import Position, beyond
-from todoproj.text import validate_storable
+from todoproj.text import LinesField, validate_storable
 
 # The reader's time zone, such as Europe/Berlin: a cookie that transcript.js sets.
 ZONE_COOKIE = "timezone"
@@ -78,7 +78,7 @@ def missing(model_admin: ModelAdmin[Any], request: HttpRequest) -> HttpResponse:
 
 
 class NoteForm(forms.Form):
-    text = forms.CharField(
+    text = LinesField(
         label="Internal note",
         max_length=NOTE_MAX_LENGTH,
         validators=[validate_storable],

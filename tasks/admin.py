@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any
 
-from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.models import CHANGE
 from django.core.exceptions import ValidationError
@@ -15,14 +14,8 @@ from django.http import HttpRequest
 from tasks import services
 from tasks.models import Task
 from todoproj.admin import LinkedRowFilter, ServiceWritesAdmin, log_actions
+from todoproj.text import LinesField
 from todoproj.users.principals import Person
-
-
-class LinesField(forms.CharField):
-    """Text whose lines end as agents end them: a browser's CRLF is two characters, and would look like a change."""
-
-    def to_python(self, value: Any) -> str:
-        return (super().to_python(value) or "").replace("\r\n", "\n")
 
 
 @admin.register(Task)

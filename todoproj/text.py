@@ -2,7 +2,9 @@
 
 import base64
 import re
+from typing import Any
 
+from django import forms
 from django.core.exceptions import ValidationError
 
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
@@ -17,6 +19,14 @@ def validate_storable(value: str) -> None:
     """Raise ValidationError for a text that a database can't keep."""
     if not is_storable(value):
         raise ValidationError("It holds a NUL or a lone surrogate, which can't be kept. Remove it.", "unstorable")
+
+
+class LinesField(forms.CharField):
+    """Text whose lines end as agents end them: a browser's CRLF would look like a change, and be two characters where
+    the browser counted one."""
+
+    def to_python(self, value: Any) -> str:
+        return (super().to_python(value) or "").replace("\r\n", "\n")
 
 
 def header_value(value: str | None) -> str | None:

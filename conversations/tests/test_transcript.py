@@ -486,6 +486,14 @@ class TestNotes:
         assert 'class="errorlist"' in response.text
         assert not Note.objects.exists()
 
+    def test_are_as_long_as_a_browser_counts_them(self, admin_client: Client, conversation: Conversation) -> None:
+        """It counts a line break as one character, and sends two."""
+        text = "x" + "\n" * 9_998 + "x"
+
+        admin_client.post(f"{url(conversation)}notes/", {"text": text.replace("\n", "\r\n")})
+
+        assert Note.objects.get().text == text
+
     @pytest.mark.usefixtures("small_pages")
     def test_that_are_refused_are_shown_with_links_that_work(
         self, admin_client: Client, conversation: Conversation
