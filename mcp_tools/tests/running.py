@@ -45,6 +45,20 @@ def database_url() -> str:
     return f"postgres://{user}:{password}@{host}:{database['PORT'] or 5432}/{database['NAME']}"
 
 
+def run_python(program: str, **environment: str) -> str:
+    """What a program prints in a process of its own, with these variables."""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=settings.BASE_DIR,
+        env=os.environ | {"DJANGO_SETTINGS_MODULE": "todoproj.settings"} | environment,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=True,
+    )
+    return done.stdout.strip()
+
+
 def path_with(node_modules: Path) -> str:
     """PATH, with the programs and the Node that npm installed into a folder first."""
     # Some need a newer Node than many systems have; not every npm links the one it installs into .bin.

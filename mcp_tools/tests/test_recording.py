@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -14,7 +12,6 @@ from typing import Any
 
 import httpx
 import pytest
-from django.conf import settings
 from django.contrib.auth.models import Permission
 from django.db import DatabaseError, connection
 from django.db.models import Count, F
@@ -27,7 +24,7 @@ from mcp_tools import usage
 from mcp_tools.models import ToolCall, ToolUse
 from mcp_tools.protocol import META_CLIENT_CAPABILITIES, META_CLIENT_INFO, META_PROTOCOL_VERSION, REVISIONS
 from mcp_tools.recording import META_CONVERSATION
-from mcp_tools.tests.running import PATIENCE, RunningServer
+from mcp_tools.tests.running import PATIENCE, RunningServer, run_python
 from mcp_tools.tests.test_stdio import running
 from tasks.models import Task
 from tasks.tests.factories import TaskFactory
@@ -330,21 +327,10 @@ usage.count("list_tasks", 0, 1.0)
 with usage._lock:
     child = os.fork()
     if child == 0:
-        usage._added_at = 0.0
-        os._exit(len(usage._counted) or usage._lock.locked())
+        os._exit(len(usage._counted) or usage._lock.locked() or usage._added_at is not None)
 print(os.waitpid(child, 0)[1], len(usage._counted), flush=True)
 os._exit(0)"""
-        environment = os.environ | {"DJANGO_SETTINGS_MODULE": "todoproj.settings"}
-        done = subprocess.run(
-            [sys.executable, "-c", program],
-            cwd=settings.BASE_DIR,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            check=True,
-        )
-        assert done.stdout.split() == ["0", "1"]
+        assert run_python(program).split() == ["0", "1"]
 
     def test_all_calls_are_counted(self, ann: User, caller_for: Callable[..., Caller]) -> None:
         usage.add()

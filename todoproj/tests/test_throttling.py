@@ -8,8 +8,6 @@ import os
 import secrets
 import signal
 import socket
-import subprocess
-import sys
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -19,11 +17,11 @@ from typing import Any
 
 import pytest
 import redis
-from django.conf import settings
 from django.core.management import call_command
 from django.db import connection, connections
 from django.test import RequestFactory
 
+from mcp_tools.tests.running import run_python
 from todoproj.counters import Cache, CacheCounters, Counters, DatabaseCache, RedisCache, SharedMemoryCounters
 from todoproj.throttling import Limit, client_address
 
@@ -409,28 +407,13 @@ class TestLimit:
             f"from django.core.cache import cache; cache.set('{name}', 1, 60); assert cache.get('{name}') == 1;"
             f"print([LOGIN.hit('{name}') is None for _ in range(3)].count(True))"
         )
-        environment = os.environ | {"CACHE_URL": REDIS_URL, "THROTTLE_LOGIN": "4"}
-        environment["DJANGO_SETTINGS_MODULE"] = "todoproj.settings"
-        counts = [_python(program, environment) for _ in range(2)]
+        counts = [run_python(program, CACHE_URL=REDIS_URL, THROTTLE_LOGIN="4") for _ in range(2)]
         # A minute may have ended between them.
         assert counts in (["3", "1"], ["3", "3"], ["3", "2"])
 
     def test_the_server_has_them_before_it_forks(self) -> None:
         program = "import sys, todoproj.wsgi; print('todoproj.throttling' in sys.modules)"
-        assert _python(program, dict(os.environ)) == "True"
-
-
-def _python(program: str, environment: dict[str, str]) -> str:
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=settings.BASE_DIR,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    )
-    return done.stdout.strip()
+        assert run_python(program) == "True"
 
 
 class TestClientAddress:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 
 import pytest
-from django.conf import settings
 from django.test import Client
+
+from mcp_tools.tests.running import run_python
 
 SHOW_RECEIVERS = """
 import json
@@ -23,15 +21,7 @@ print(json.dumps(names))
 
 def receivers(**environment: str) -> dict[str, list[str]]:
     """The names of what Django does around each request, in a server with these settings."""
-    done = subprocess.run(
-        [sys.executable, "-c", SHOW_RECEIVERS],
-        cwd=settings.BASE_DIR,
-        env=os.environ | environment,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    names: dict[str, list[str]] = json.loads(done.stdout)
+    names: dict[str, list[str]] = json.loads(run_python(SHOW_RECEIVERS, **environment))
     return names
 
 

@@ -81,14 +81,13 @@ def confirm(*, token: str, password: str) -> User:
         with transaction.atomic():
             if known is None:
                 user.save(force_insert=True)
-                events.record(Kind.ACCOUNT_CREATED, user_id=user.pk, detail="by mail")
-            else:
-                # Hashing takes its time: meanwhile they may have been deactivated or erased, or the token used.
-                now = User.objects.lock(user.pk)
-                if now is None or not now.is_active or state != _state(now):
-                    raise ConfirmationRefused
+            elif User.objects.hold(user):
                 user.save(update_fields=["password"])
-                events.record(Kind.PASSWORD_CHANGED, user_id=user.pk, detail="by mail")
+            else:
+                # Hashing takes its time: meanwhile they were deactivated, cut off or erased, or the token was used.
+                raise ConfirmationRefused
+            kind = Kind.ACCOUNT_CREATED if known is None else Kind.PASSWORD_CHANGED
+            events.record(kind, user_id=user.pk, detail="by mail")
     except IntegrityError:
         # The same token, used twice at once.
         raise ConfirmationRefused from None

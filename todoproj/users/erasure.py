@@ -150,10 +150,14 @@ def _forget(told: list[Trace]) -> None:
         rows.update(**instead)
 
 
+def _names(user: User) -> set[str]:
+    """What others may have written that means this person."""
+    return {user.pk, user.username, user.email} - {""}
+
+
 @traces
 def _in_access_and_admin(user: User) -> list[Trace]:
-    names = {user.pk, user.username, user.email} - {""}
-    refused = [events.other_person(name) for name in names]
+    refused = [events.other_person(name) for name in _names(user)]
     of_people = ContentType.objects.get_for_model(User)
     return [
         # That the erasure has begun is to be seen until its end.
@@ -182,9 +186,9 @@ def _leave_no_text(instance: User, **_: Any) -> None:
     transaction.on_commit(partial(_forget, told), robust=True)
     begun = SecurityEvent.objects.filter(user=instance.pk, kind=Kind.ERASURE_BEGUN)
     begun.update(client="", detail="", address="", request_id="")
-    names = {instance.pk, instance.username, instance.email} - {""}
+    names = {name.lower()[:255] for name in _names(instance)}
     for kept in (AccessAttempt, AccessFailureLog, AccessLog):
-        kept.objects.filter(username__in={name.lower()[:255] for name in names}).delete()
+        kept.objects.filter(username__in=names).delete()
     if instance.last_login is not None:
         _end_sessions(instance.pk)
 
