@@ -206,8 +206,10 @@ def _value(field: Any, text: str) -> Any:
     return value
 
 
-def log_actions(request: HttpRequest, rows: Iterable[Model], flag: int, message: str | list[Any] = "") -> None:
-    """Write into the admin's history what was done to rows, each by its number alone.
+def log_actions(
+    request: HttpRequest, rows: Iterable[Model], flag: int, message: str | list[Any] = "", *, numbered: bool = True
+) -> None:
+    """Write into the admin's history what was done to rows, each by its number alone, or as one of its kind.
 
     What a row is called can be somebody's own words, and the history outlives it.
     """
@@ -215,8 +217,8 @@ def log_actions(request: HttpRequest, rows: Iterable[Model], flag: int, message:
         LogEntry(
             user_id=str(request.user.pk),
             content_type=ContentType.objects.get_for_model(row, for_concrete_model=False),
-            object_id=str(row.pk),
-            object_repr=f"#{row.pk}",
+            object_id=str(row.pk) if numbered else None,
+            object_repr=f"#{row.pk}" if numbered else f"a {row._meta.verbose_name}",
             action_flag=flag,
             change_message=json.dumps(message) if isinstance(message, list) else message,
         )

@@ -9,12 +9,11 @@ from typing import Any, cast
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.actions import delete_selected
-from django.contrib.admin.models import ADDITION, CHANGE, DELETION, LogEntry
+from django.contrib.admin.models import ADDITION, CHANGE, DELETION
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.forms import AdminPasswordChangeForm, AdminUserCreationForm
 from django.contrib.auth.models import Group
-from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Model, Q, QuerySet
@@ -175,15 +174,7 @@ class UserAdmin(LargeTableAdmin[User], DjangoUserAdmin):  # type: ignore[type-ar
     def log_deletions(self, request: HttpRequest, queryset: Iterable[User]) -> None:  # type: ignore[override]
         # No id and no name: where two erase the same person at once, the second writes this when the first has taken
         # away already what names them.
-        LogEntry.objects.bulk_create(
-            LogEntry(
-                user_id=str(request.user.pk),
-                content_type=ContentType.objects.get_for_model(User),
-                object_repr="a person",
-                action_flag=DELETION,
-            )
-            for _ in queryset
-        )
+        log_actions(request, queryset, DELETION, numbered=False)
 
     def delete_model(self, request: HttpRequest, obj: User) -> None:
         # If somebody else was faster, they are as gone as was wanted.
