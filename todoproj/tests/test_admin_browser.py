@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from django.contrib.auth.models import Group
 from django.urls import reverse
 from playwright.sync_api import Page, expect
 
@@ -11,6 +12,7 @@ from conversations.tests.factories import ConversationFactory, MessageFactory
 from tasks.models import Task
 from tasks.tests.factories import TaskFactory
 from todoproj.tests.browsing import follow
+from todoproj.users.models import User
 from todoproj.users.tests.factories import UserFactory
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -42,6 +44,31 @@ def test_a_token_is_issued_and_shown_once(page: Page) -> None:
     expect(page.locator("#content")).to_contain_text("Laptop")
     assert token not in page.content()
     assert page.locator("#content-main input:visible").count() == 0
+
+
+def test_what_others_changed_while_a_form_was_open_stays_changed(page: Page) -> None:
+    ann = UserFactory.create(id="ann", is_staff=True)
+    left, kept, joined = (Group.objects.create(name=name) for name in ["Left", "Kept", "Joined"])
+    ann.groups.set([left, kept])
+    page.goto(reverse("admin:users_user_change", args=["ann"]))
+    User.objects.filter(pk="ann").update(is_active=False, is_staff=False, email="new@example.com")
+    ann.groups.set([kept, joined])
+
+    page.fill("#id_first_name", "Ann")
+    follow(page.locator("[name=_continue]"))
+
+    ann = User.objects.get(pk="ann")
+    assert (ann.first_name, ann.is_active, ann.is_staff, ann.email) == ("Ann", False, False, "new@example.com")
+    assert set(ann.groups.all()) == {kept, joined}
+    expect(page.locator("#id_is_active")).not_to_be_checked()
+
+    page.check("#id_is_active")
+    page.dblclick("#id_groups_to option:has-text('Kept')")
+    follow(page.locator("[name=_save]"))
+
+    ann = User.objects.get(pk="ann")
+    assert ann.is_active
+    assert set(ann.groups.all()) == {joined}
 
 
 def test_a_conversation_is_read(page: Page) -> None:

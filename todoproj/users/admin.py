@@ -12,7 +12,7 @@ from django.contrib.admin.actions import delete_selected
 from django.contrib.admin.models import ADDITION, CHANGE, DELETION
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.contrib.auth.forms import AdminPasswordChangeForm, AdminUserCreationForm
+from django.contrib.auth.forms import AdminPasswordChangeForm, AdminUserCreationForm, UserChangeForm
 from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -59,6 +59,16 @@ class UserAddForm(AdminUserCreationForm):  # type: ignore[type-arg]  # Django's 
         return self.cleaned_data["id"] or new_user_id()
 
 
+class UserEditForm(UserChangeForm):  # type: ignore[type-arg]  # as above
+    """Brings back what the page showed, so that what somebody else has changed since is not taken for a change here."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            # The password's hash is not for forms, which can't change it: that field is disabled.
+            field.show_hidden_initial = not field.disabled
+
+
 class PasswordForm(AdminPasswordChangeForm):  # type: ignore[type-arg]  # as above
     def save(self, commit: bool = True) -> User:
         """The person, with the new password or with none. Called in a transaction; raises User.DoesNotExist."""
@@ -72,6 +82,7 @@ class PasswordForm(AdminPasswordChangeForm):  # type: ignore[type-arg]  # as abo
 
 @admin.register(User)
 class UserAdmin(LargeTableAdmin[User], DjangoUserAdmin):  # type: ignore[type-arg]
+    form = UserEditForm
     add_form = UserAddForm
     change_password_form = PasswordForm
     add_fieldsets = (
@@ -137,9 +148,16 @@ class UserAdmin(LargeTableAdmin[User], DjangoUserAdmin):  # type: ignore[type-ar
         if not change:
             super().save_model(request, obj, form, change)
             return
-        # Only what the form changed: the rest is as it was read, and others may have cut the person off since.
+        # Only what the form changed: others may have cut the person off since it was opened.
         _lock(obj)
         obj.save(update_fields={field.name for field in self.opts.concrete_fields} & set(form.changed_data))
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        if change:
+            # As in save_model.
+            for name in form.cleaned_data.keys() - set(form.changed_data):
+                del form.cleaned_data[name]
+        super().save_related(request, form, formsets, change)
 
     @admin.display(description="what is theirs")
     def belongings(self, person: User) -> SafeString:

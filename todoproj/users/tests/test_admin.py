@@ -114,7 +114,7 @@ class TestChangingAPerson:
 
     def test_what_happens_meanwhile_stays(self, admin_client: Client, ann: User) -> None:
         happened = {"tokens_valid_from": timezone.now(), "is_active": False, "password": "another"}
-        form = {"username": "ann", "first_name": "Ann", "is_active": "on"}
+        form = {"username": "ann", "first_name": "Ann", "is_active": "on", "initial-is_active": "True"}
 
         with right_after_reading("ann", lambda: User.objects.filter(pk="ann").update(**happened)):
             assert admin_client.post(CHANGE_ANN, form).status_code == 302
@@ -131,6 +131,15 @@ class TestChangingAPerson:
 
         assert "Perhaps it was deleted?" in response.text
         assert not User.objects.filter(first_name="Ann").exists()
+
+    def test_the_hash_of_the_password_is_not_shown(self, admin_client: Client, ann: User) -> None:
+        ann.set_password(PASSWORD)
+        ann.save()
+
+        page = admin_client.get(CHANGE_ANN)
+
+        assert "initial-username" in page.text
+        assert ann.password.rpartition("$")[2] not in page.text
 
     def test_the_password_form_opens(self, admin_client: Client, ann: User) -> None:
         assert admin_client.get(reverse("admin:auth_user_password_change", args=["ann"])).status_code == 200
