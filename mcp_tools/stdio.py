@@ -29,6 +29,7 @@ from mcp_tools.protocol import (
     revision_of,
 )
 from mcp_tools.server import SERVER
+from todoproj.connections import close_unusable_connections
 from todoproj.logs import apology, identify_request
 from todoproj.users.principals import Caller, Unauthenticated
 
@@ -140,8 +141,8 @@ class StdioTransport:
             if self._open.get(id) is not message:
                 return
             identify_request()
-            # As Django does around a request over HTTP.
-            close_old_connections()
+            # As around a request over HTTP.
+            close_unusable_connections()
             answer = self._answer(message, revision)
             close_old_connections()
             with self._sending:

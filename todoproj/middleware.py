@@ -40,8 +40,9 @@ class CommonMiddleware(ForBrowsers, common.CommonMiddleware):
     """For programs, an address is right or wrong: no redirect to one with a slash, on which the body would be lost."""
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
-        # Whoever asks: a name that was rebound to this address is none of ours.
-        request.get_host()
+        # Whoever asks: a name that was rebound to this address is none of ours. But a probe knows an address alone.
+        if request.path_info != "/health":
+            request.get_host()
         return super().__call__(request)
 
 

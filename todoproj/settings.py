@@ -4,6 +4,7 @@ README.md and `.env.example` describe every variable. With ENVIRONMENT=productio
 """
 
 import re
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,24 @@ env = environ.Env()
 env.read_env(BASE_DIR / ".env")
 
 
-def whole_number(name: str, *, default: int) -> int:
-    """A number from 0 up."""
+def whole_number(name: str, *, default: int, least: int = 0) -> int:
     text = env.str(name, default=str(default))
-    if not re.fullmatch(r"[0-9]{1,9}", text):
-        raise ImproperlyConfigured(f"{name} is {text!r}. Use a whole number from 0 up, such as {default}.")
+    if not (re.fullmatch(r"[0-9]{1,9}", text) and int(text) >= least):
+        raise ImproperlyConfigured(f"{name} is {text!r}. Use a whole number from {least} up, such as {default}.")
     return int(text)
+
+
+def flag(name: str, *, default: bool) -> bool:
+    """Whether something is on. What is neither true nor false is an error: a guard must not go off by a slip."""
+    text = env.str(name, default=str(default)).lower()
+    if text not in {"true", "false", "1", "0", "yes", "no", "on", "off"}:
+        raise ImproperlyConfigured(f"{name} is {text!r}. Use true or false.")
+    return text in {"true", "1", "yes", "on"}
+
+
+def several(name: str, *, default: Sequence[str] = ()) -> list[str]:
+    """What is separated by commas, with or without spaces."""
+    return [stripped for item in env.list(name, default=list(default)) if (stripped := item.strip())]
 
 
 # --- Where this runs ---------------------------------------------------------------------------------------------
@@ -34,16 +47,17 @@ if ENVIRONMENT not in {"development", "production"}:
     raise ImproperlyConfigured(f"ENVIRONMENT is {ENVIRONMENT!r}. Use development or production.")
 PRODUCTION = ENVIRONMENT == "production"
 
-DEBUG = env.bool("DEBUG", default=False)
+DEBUG = flag("DEBUG", default=False)
 
 DEVELOPMENT_SECRET_KEY = "insecure-key-for-development-only-never-for-production"  # noqa: S105 (refused in production)
 SECRET_KEY = env.str("SECRET_KEY", default=DEVELOPMENT_SECRET_KEY)
 
 # Keys that were SECRET_KEY: what was signed by them stays good, and nothing new is.
-SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
+SECRET_KEY_FALLBACKS = several("SECRET_KEY_FALLBACKS")
 
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[] if PRODUCTION else ["localhost", "127.0.0.1", "[::1]"])
-CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+LOCAL_HOSTS = ["localhost", "127.0.0.1", "[::1]"]
+ALLOWED_HOSTS = several("ALLOWED_HOSTS", default=[] if PRODUCTION else LOCAL_HOSTS)
+CSRF_TRUSTED_ORIGINS = several("CSRF_TRUSTED_ORIGINS")
 
 # Where people and programs reach this server, such as https://todo.example.com. Empty: where each request came to.
 PUBLIC_URL = env.str("PUBLIC_URL", default="").rstrip("/")
@@ -51,7 +65,10 @@ if PUBLIC_URL and not re.fullmatch(r"https?://[A-Za-z0-9.:\[\]-]+", PUBLIC_URL):
     raise ImproperlyConfigured("PUBLIC_URL is no scheme and host. Set it to one such as https://todo.example.com.")
 
 # Web pages that may call /mcp from another origin than the server's own, such as https://inspector.example.com.
-MCP_ALLOWED_ORIGINS = env.list("MCP_ALLOWED_ORIGINS", default=[])
+MCP_ALLOWED_ORIGINS = several("MCP_ALLOWED_ORIGINS")
+for origin in MCP_ALLOWED_ORIGINS:
+    if not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/?#\s]+", origin):
+        raise ImproperlyConfigured(f"MCP_ALLOWED_ORIGINS has {origin!r}. Use scheme and host alone, without a slash.")
 # The port of a server that serves MCP apart from the rest of the application.
 MCP_SERVER_PORT = whole_number("MCP_SERVER_PORT", default=5000)
 
@@ -82,6 +99,14 @@ if PRODUCTION:
         faults.append("PUBLIC_URL is plain HTTP, over which anybody can read tokens. Set it to one with https.")
     if faults:
         raise ImproperlyConfigured("ENVIRONMENT=production refuses to start: " + " ".join(faults))
+elif SECRET_KEY == DEVELOPMENT_SECRET_KEY and not {
+    urlsplit(PUBLIC_URL).hostname or "localhost",
+    *ALLOWED_HOSTS,
+} <= {*LOCAL_HOSTS, "::1"}:
+    raise ImproperlyConfigured(
+        "ALLOWED_HOSTS or PUBLIC_URL names more than this machine, and SECRET_KEY is the one that everybody knows. Set"
+        " ENVIRONMENT=production, and SECRET_KEY to a long random text."
+    )
 
 # --- The application ---------------------------------------------------------------------------------------------
 
@@ -154,6 +179,8 @@ STATIC_ROOT = BASE_DIR / "staticfiles"
 def database(url: str) -> dict[str, Any]:
     """Django's settings for the database at `url`, with what each engine needs for many writers at once."""
     config: dict[str, Any] = environ.Env.db_url_config(url)
+    if config.get("ENGINE") not in {"django.db.backends.sqlite3", "django.db.backends.postgresql"}:
+        raise ImproperlyConfigured("DATABASE_URL names no supported database. Use postgres://… or sqlite:///….")
     options = config.setdefault("OPTIONS", {})
     # One connection a thread, kept between requests for so many seconds.
     config["CONN_MAX_AGE"] = whole_number("CONN_MAX_AGE", default=60)
@@ -167,13 +194,11 @@ def database(url: str) -> dict[str, Any]:
         config["NAME"] = str(BASE_DIR / config["NAME"])
         # A file, not memory: the tests run many connections at once, as the server does.
         config["TEST"] = {"NAME": f"{config['NAME']}.test.sqlite3"}
-    elif config["ENGINE"] != "django.db.backends.postgresql":
-        raise ImproperlyConfigured("DATABASE_URL names no supported database. Use postgres://… or sqlite:///….")
     return config
 
 
 # Whether a connection keeps the statements that every call waits for, which a proxy that pools transactions can't have.
-DATABASE_PREPARE = env.bool("DATABASE_PREPARE", default=True)
+DATABASE_PREPARE = flag("DATABASE_PREPARE", default=True)
 DATABASES = {"default": database(env.str("DATABASE_URL", default="sqlite:///db.sqlite3"))}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
@@ -201,7 +226,7 @@ AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
     "todoproj.users.backends.EmailOrUsernameBackend",
 ]
-AXES_FAILURE_LIMIT = whole_number("LOGIN_FAILURES", default=10)
+AXES_FAILURE_LIMIT = whole_number("LOGIN_FAILURES", default=10, least=1)
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 # One who guesses somebody's password does not lock that person out from elsewhere.
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
@@ -218,7 +243,7 @@ AXES_ENABLE_ADMIN = False
 vars().update(env.email_url("EMAIL_URL", default="dummymail://" if PRODUCTION else "consolemail://"))
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", default="todoproj@localhost")
-SIGN_UP_OPEN = env.bool("SIGN_UP_OPEN", default=True) and ("EMAIL_URL" in env or not PRODUCTION)
+SIGN_UP_OPEN = flag("SIGN_UP_OPEN", default=True) and ("EMAIL_URL" in env or not PRODUCTION)
 # A page of an app of yours, where people choose their password; {token} stands for what it then sends here.
 CONFIRM_URL = env.str("CONFIRM_URL", default="")
 # How long what was mailed is good for.
@@ -228,11 +253,11 @@ CONFIRM_LIFETIME = timedelta(days=1)
 # for the next pair.
 JWT_ISSUER = env.str("JWT_ISSUER", default="todoproj")
 JWT_AUDIENCE = env.str("JWT_AUDIENCE", default="todoproj")
-ACCESS_TOKEN_LIFETIME = timedelta(minutes=whole_number("ACCESS_TOKEN_MINUTES", default=15))
-REFRESH_TOKEN_LIFETIME = timedelta(days=whole_number("REFRESH_TOKEN_DAYS", default=30))
+ACCESS_TOKEN_LIFETIME = timedelta(minutes=whole_number("ACCESS_TOKEN_MINUTES", default=15, least=1))
+REFRESH_TOKEN_LIFETIME = timedelta(days=whole_number("REFRESH_TOKEN_DAYS", default=30, least=1))
 
 # Whether a service account must name the person of each call in the On-Behalf-Of header, too, which no model writes.
-ON_BEHALF_OF_REQUIRED = env.bool("ON_BEHALF_OF_REQUIRED", default=False)
+ON_BEHALF_OF_REQUIRED = flag("ON_BEHALF_OF_REQUIRED", default=False)
 
 # Other systems whose signed tokens (JWT) are good here, as a JSON list; see todoproj/users/issuers.py.
 OUTSIDE_ISSUERS = env.str("OUTSIDE_ISSUERS", default="")
@@ -346,10 +371,10 @@ OAUTH2_PROVIDER = {
 
 # --- Transport security ------------------------------------------------------------------------------------------
 
-SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=PRODUCTION)
+SECURE_SSL_REDIRECT = flag("SECURE_SSL_REDIRECT", default=PRODUCTION)
 # A probe from inside the network speaks plain HTTP.
 SECURE_REDIRECT_EXEMPT = [r"^health$"]
-if env.bool("TRUST_X_FORWARDED_PROTO", default=False):
+if flag("TRUST_X_FORWARDED_PROTO", default=False):
     # Only behind a proxy that sets this header itself and drops it from what a client sends.
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SECURE_HSTS_SECONDS = whole_number("SECURE_HSTS_SECONDS", default=31_536_000 if PRODUCTION else 0)
@@ -408,6 +433,8 @@ DJANGO_MCP_GET_SERVER_INSTRUCTIONS_TOOL = False
 # --- Logs --------------------------------------------------------------------------------------------------------
 
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()
+if LOG_LEVEL not in {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"}:
+    raise ImproperlyConfigured(f"LOG_LEVEL is {LOG_LEVEL!r}. Use DEBUG, INFO, WARNING, ERROR or CRITICAL.")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

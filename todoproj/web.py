@@ -19,6 +19,8 @@ from django.db import close_old_connections, reset_queries
 from django.http import HttpRequest
 from django.urls import ResolverMatch
 
+from todoproj.connections import close_unusable_connections
+
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -151,4 +153,6 @@ def web_application(request_class: type[WSGIRequest] = Utf8Request) -> WSGIAppli
     import_module("todoproj.throttling")
     handler.request_class = request_class
     _leave_out_idle_work()
+    request_started.disconnect(close_old_connections)
+    request_started.connect(close_unusable_connections)
     return accept_chunked(whole_bodies(handler))

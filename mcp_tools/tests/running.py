@@ -8,6 +8,8 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -57,6 +59,12 @@ def run_python(program: str, **environment: str) -> str:
         check=True,
     )
     return done.stdout.strip()
+
+
+def at_once(threads: int, work: Callable[[int], Any]) -> list[Any]:
+    """What `work(n)` returns in each of so many threads; an exception in any is raised."""
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(work, range(threads)))
 
 
 def path_with(node_modules: Path) -> str:

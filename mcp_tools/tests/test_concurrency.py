@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import pytest
+from django.conf import settings
+from django.db import connection
 
-from mcp_tools.tests.running import RunningServer
+from mcp_tools.tests.running import RunningServer, at_once
 from tasks.models import Task
 from tasks.tests.factories import TaskFactory
 from todoproj.users.services import issue_token
@@ -19,12 +18,6 @@ THREADS = 20
 EACH = 6
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-def at_once(work: Callable[[int], Any]) -> list[Any]:
-    """What `work(n)` returns in each of THREADS threads; an exception in any is raised."""
-    with ThreadPoolExecutor(THREADS) as pool:
-        return list(pool.map(work, range(THREADS)))
 
 
 def test_one_person(server: RunningServer) -> None:
@@ -43,7 +36,7 @@ def test_one_person(server: RunningServer) -> None:
             added.append(task_id)
         return added
 
-    ids = [task_id for added in at_once(work) for task_id in added]
+    ids = [task_id for added in at_once(THREADS, work) for task_id in added]
     assert len(set(ids)) == THREADS * EACH
     left = Task.objects.filter(user_id=person)
     assert Counter(left.values_list("title", flat=True)) == Counter(
@@ -62,7 +55,7 @@ def test_many_people(server: RunningServer) -> None:
             if step % 2:
                 assert server.call(tokens[n], "delete_task", task_id=task_id)["status"] == "success"
 
-    at_once(work)
+    at_once(THREADS, work)
     for n, person in enumerate(people):
         assert set(Task.objects.filter(user_id=person).values_list("title", flat=True)) == {
             f"{n}.{step}" for step in range(0, EACH, 2)
@@ -73,9 +66,29 @@ def test_the_same_task(server: RunningServer) -> None:
     """Of twenty who complete it, one did; of twenty who delete it, one did."""
     task = TaskFactory.create()
     _, token = issue_token(user_id=task.user_id)
-    completed = at_once(lambda _: server.call(token, "complete_task", task_id=task.pk))
+    completed = at_once(THREADS, lambda _: server.call(token, "complete_task", task_id=task.pk))
     assert sorted(reply["data"]["already_completed"] for reply in completed) == [False] + [True] * (THREADS - 1)
     assert len({reply["data"]["updated_at"] for reply in completed}) == 1
-    deleted = at_once(lambda _: server.call(token, "delete_task", task_id=task.pk))
+    deleted = at_once(THREADS, lambda _: server.call(token, "delete_task", task_id=task.pk))
     assert Counter(reply["status"] for reply in deleted) == {"success": 1, "error": THREADS - 1}
     assert {reply["data"]["error_code"] for reply in deleted if reply["status"] == "error"} == {404}
+
+
+# SQLite is no server.
+if settings.DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
+
+    def test_a_restart_of_the_database_between_calls_fails_none(server: RunningServer) -> None:
+        _, token = issue_token(user_id=UserFactory.create().pk)
+
+        def work(n: int) -> str:
+            return str(server.call(token, "list_tasks")["status"])
+
+        at_once(THREADS, work)
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+            assert len(cursor.fetchall()) >= 2
+
+        assert at_once(THREADS, work) == ["success"] * THREADS

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import pytest
 
 from conversations.models import Conversation, Message
 from conversations.tests.factories import ConversationFactory
-from mcp_tools.tests.running import RunningServer
+from mcp_tools.tests.running import RunningServer, at_once
 from todoproj.users.services import issue_token
 
 THREADS = 50
@@ -42,12 +41,6 @@ def post(tmp_path: Path, conversation: Conversation) -> Iterator[Callable[..., A
         yield send
 
 
-def at_once(work: Callable[[int], Any]) -> list[Any]:
-    """What `work(n)` returns in each of THREADS threads; an exception in any is raised."""
-    with ThreadPoolExecutor(THREADS) as pool:
-        return list(pool.map(work, range(THREADS)))
-
-
 def assert_in_order(conversation: Conversation, contents: set[str]) -> list[Message]:
     """The messages as they were said: all of them, and what is kept on the conversation is what they come to."""
     messages = list(conversation.messages.in_order())
@@ -64,17 +57,18 @@ def assert_in_order(conversation: Conversation, contents: set[str]) -> list[Mess
 
 
 def test_appends(post: Callable[..., Any], conversation: Conversation) -> None:
-    at_once(lambda n: post("messages", {"role": ["user", "assistant"][n % 2], "content": str(n)}))
+    at_once(THREADS, lambda n: post("messages", {"role": ["user", "assistant"][n % 2], "content": str(n)}))
 
     assert_in_order(conversation, {str(n) for n in range(THREADS)})
 
 
 def test_turns_do_not_mix(post: Callable[..., Any], conversation: Conversation) -> None:
     at_once(
+        THREADS,
         lambda n: post(
             "turns",
             {"messages": [{"role": "user", "content": f"{n} asks"}, {"role": "assistant", "content": f"{n} is told"}]},
-        )
+        ),
     )
 
     messages = assert_in_order(conversation, {f"{n} {what}" for n in range(THREADS) for what in ["asks", "is told"]})
@@ -86,7 +80,7 @@ def test_the_same_request_is_done_once(post: Callable[..., Any], conversation: C
     """Of fifty who send it with one key, one finds it free; the others wait for its end."""
     said = {"role": "user", "content": "once"}
 
-    replies = at_once(lambda n: post("messages", said, **{"Idempotency-Key": "the one"}))
+    replies = at_once(THREADS, lambda n: post("messages", said, **{"Idempotency-Key": "the one"}))
 
     (message,) = assert_in_order(conversation, {"once"})
     assert replies == [replies[0]] * THREADS
@@ -94,6 +88,9 @@ def test_the_same_request_is_done_once(post: Callable[..., Any], conversation: C
 
 
 def test_five_requests_ten_times_each(post: Callable[..., Any], conversation: Conversation) -> None:
-    at_once(lambda n: post("messages", {"role": "user", "content": str(n % 5)}, **{"Idempotency-Key": f"key {n % 5}"}))
+    at_once(
+        THREADS,
+        lambda n: post("messages", {"role": "user", "content": str(n % 5)}, **{"Idempotency-Key": f"key {n % 5}"}),
+    )
 
     assert_in_order(conversation, {str(n) for n in range(5)})

@@ -18,7 +18,7 @@ GOOD = {
 
 
 def manage(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    kept = {name: value for name, value in os.environ.items() if name not in {*GOOD, "DEBUG"}}
+    kept = {name: value for name, value in os.environ.items() if name not in {*GOOD, "DEBUG", "PUBLIC_URL"}}
     return subprocess.run(
         [sys.executable, "manage.py", *arguments],
         cwd=settings.BASE_DIR,
@@ -61,6 +61,15 @@ def test_production_passes_the_deployment_checks() -> None:
         ({"CONN_MAX_AGE": ""}, "CONN_MAX_AGE is ''. Use a whole number"),
         ({"THROTTLE_LOGIN": "-1"}, "THROTTLE_LOGIN is '-1'. Use a whole number"),
         ({"TRUST_X_FORWARDED_FOR": "true"}, "TRUST_X_FORWARDED_FOR is 'true'. Use a whole number"),
+        ({"LOGIN_FAILURES": "0"}, "LOGIN_FAILURES is '0'. Use a whole number from 1 up"),
+        ({"ACCESS_TOKEN_MINUTES": "0"}, "ACCESS_TOKEN_MINUTES is '0'. Use a whole number from 1 up"),
+        ({"REFRESH_TOKEN_DAYS": "0"}, "REFRESH_TOKEN_DAYS is '0'. Use a whole number from 1 up"),
+        ({"ON_BEHALF_OF_REQUIRED": "required"}, "ON_BEHALF_OF_REQUIRED is 'required'. Use true or false."),
+        ({"SECURE_SSL_REDIRECT": "yess"}, "SECURE_SSL_REDIRECT is 'yess'. Use true or false."),
+        ({"DATABASE_PREPARE": ""}, "DATABASE_PREPARE is ''. Use true or false."),
+        ({"MCP_ALLOWED_ORIGINS": "https://a.example/"}, "MCP_ALLOWED_ORIGINS has 'https://a.example/'"),
+        ({"LOG_LEVEL": "chatty"}, "LOG_LEVEL is 'CHATTY'. Use DEBUG"),
+        ({"DATABASE_URL": "nonsense"}, "Use postgres"),
         ({"OUTSIDE_ISSUERS": "[{}]"}, "OUTSIDE_ISSUERS is not a JSON list of issuers"),
     ],
 )
@@ -70,6 +79,27 @@ def test_production_refuses_to_start(change: dict[str, str | None], why: str) ->
     assert refused.returncode != 0
     assert why in refused.stderr
     assert GOOD["SECRET_KEY"] not in refused.stderr + refused.stdout
+
+
+@pytest.mark.parametrize("beyond", [{"ALLOWED_HOSTS": "todo.example.com"}, {"PUBLIC_URL": "https://todo.example.com"}])
+def test_nobody_serves_others_with_the_key_that_everybody_knows(beyond: dict[str, str]) -> None:
+    refused = manage("check", **beyond)
+    assert refused.returncode != 0
+    assert "SECRET_KEY is the one that everybody knows" in refused.stderr
+    assert manage("check", **beyond, SECRET_KEY=GOOD["SECRET_KEY"]).returncode == 0
+
+
+@pytest.mark.parametrize("command", ["serve", "mcp_server"])
+def test_nor_on_an_address_that_others_reach(command: str) -> None:
+    refused = manage(command, HOST="0.0.0.0", PORT="8765", MCP_SERVER_PORT="8765")  # noqa: S104 (it must not listen)
+    assert refused.returncode != 0
+    assert "Others can reach 0.0.0.0" in refused.stderr
+
+
+def test_lists_may_have_spaces() -> None:
+    show = "from django.conf import settings; print(settings.ALLOWED_HOSTS, settings.SECURE_SSL_REDIRECT)"
+    done = manage("shell", "--no-imports", "-c", show, **GOOD | {"ALLOWED_HOSTS": "a.example, b.example,"})
+    assert done.stdout == "['a.example', 'b.example'] True\n", done.stderr
 
 
 def test_every_fault_is_named_at_once() -> None:
@@ -86,7 +116,11 @@ def test_the_demo_is_not_for_production() -> None:
 
 def test_every_variable_is_documented() -> None:
     source = (settings.BASE_DIR / "todoproj" / "settings.py").read_text()
-    names = set(re.findall(r'(?:env\.\w+|whole_number)\(\s*"(\w+)"', source)) | {"HOST", "PORT", "WEB_CONCURRENCY"}
+    names = set(re.findall(r'(?:env\.\w+|whole_number|flag|several)\(\s*"(\w+)"', source)) | {
+        "HOST",
+        "PORT",
+        "WEB_CONCURRENCY",
+    }
     assert len(names) > 10
     for document in ["README.md", ".env.example"]:
         text = (settings.BASE_DIR / document).read_text()

@@ -7,11 +7,12 @@ from datetime import UTC, datetime, timedelta, timezone
 import psycopg
 import pytest
 from django.conf import settings
-from django.db import DataError, IntegrityError, OperationalError, close_old_connections, connection, transaction
+from django.db import DataError, IntegrityError, OperationalError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 from pytest_django.fixtures import Settings
 
 from tasks.tests.factories import TaskFactory
+from todoproj.connections import close_unusable_connections
 from todoproj.statements import execute, to_datetime
 from todoproj.users.models import User
 
@@ -98,12 +99,25 @@ if settings.DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
         with pytest.raises(DataError):
             execute("SELECT id FROM tasks WHERE id = %s", ["no number"])
 
-    def test_a_connection_that_was_cut_is_made_anew(ann: User) -> None:
+    def cut() -> None:
+        """End the connection, as the database does when it stops."""
         ((backend,),) = execute("SELECT pg_backend_pid()", [])
         with psycopg.connect(**connection.get_connection_params()) as other:
-            other.execute("SELECT pg_terminate_backend(%s)", [backend])
+            other.execute("SELECT pg_terminate_backend(%s, 10000)", [backend])
+
+    def test_a_connection_that_was_cut_between_requests_is_made_anew(ann: User) -> None:
+        cut()
+        close_unusable_connections()
+        assert execute("SELECT id FROM users WHERE id = %s", ["ann"]) == [("ann",)]
+
+    def test_one_that_is_cut_meanwhile_is_an_error_and_then_made_anew(ann: User) -> None:
+        cut()
         with pytest.raises(OperationalError):
             execute("SELECT id FROM users WHERE id = %s", ["ann"])
-        # As before every request.
-        close_old_connections()
+        close_unusable_connections()
         assert execute("SELECT id FROM users WHERE id = %s", ["ann"]) == [("ann",)]
+
+    def test_one_that_is_well_stays() -> None:
+        before = execute("SELECT pg_backend_pid()", [])
+        close_unusable_connections()
+        assert execute("SELECT pg_backend_pid()", []) == before

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 from functools import partial
 from importlib import import_module
+from ipaddress import ip_address
 from typing import Any
 
 from django.conf import settings
@@ -93,8 +94,12 @@ def run_server(
     beside: what this process does meanwhile, in a thread of its own, once there is a worker. The server ends with it.
 
     The application is loaded here, once, and the worker processes are forks of this one: they start in an instant and
-    share its memory.
+    share its memory. Raises CommandError where others could reach it and sign tokens by themselves.
     """
+    if settings.SECRET_KEY == settings.DEVELOPMENT_SECRET_KEY and not ip_address(address).is_loopback:
+        raise CommandError(
+            f"Others can reach {address}, and SECRET_KEY is the one that everybody knows. Set it to a long random text."
+        )
     # What a server must not share with its children.
     connections.close_all()
     import_module(application.partition(":")[0])
