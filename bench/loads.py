@@ -47,8 +47,3 @@ LOADS: Final = (
     Load("add_task", "with a description", _DONE),
     Load("rest_create", "POST /api/tasks/", ('"id":',), status=201, rest=True),
 )
-
-
-def check_reply(load: Load, status: int, body: str) -> bool:
-    """Whether a reply is right, by the same test as load.lua's."""
-    return status == load.status and all(needle in body for needle in load.needles)

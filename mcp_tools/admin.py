@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString
 from conversations.access_admin import RecordedRowsAdmin
 from mcp_tools.mcp import TodoTools
 from mcp_tools.models import ToolCall
+from mcp_tools.registry import names_of_changing
 from todoproj.admin import LinkedRowFilter, change_link
 
 
@@ -23,8 +24,7 @@ class ToolFilter(admin.SimpleListFilter):
     parameter_name = "tool"
 
     def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin[Any]) -> list[tuple[str, str]]:
-        declared = {name: getattr(method, "declaration", None) for name, method in vars(TodoTools).items()}
-        return [(name, name) for name, it in declared.items() if it and not it.annotations.readOnlyHint]
+        return [(name, name) for name in names_of_changing(TodoTools)]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[ToolCall]) -> QuerySet[ToolCall]:
         return queryset.filter(tool=self.value()) if self.value() else queryset

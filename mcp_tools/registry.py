@@ -63,9 +63,17 @@ def tools_of(toolset: type[MCPToolset]) -> list[Tool]:
 
     django-mcp-server must have registered them, which it does once all applications are loaded.
     """
-    methods = {name: method for name, method in vars(toolset).items() if hasattr(method, "declaration")}
     registered = {tool.name: tool for tool in toolset.mcp_server._tool_manager.list_tools()}
-    return [_tool(toolset, method, registered[name]) for name, method in methods.items()]
+    return [_tool(toolset, method, registered[name]) for name, method in _methods(toolset).items()]
+
+
+def names_of_changing(toolset: type[MCPToolset]) -> list[str]:
+    """The names of the declared methods that change something."""
+    return [name for name, method in _methods(toolset).items() if not method.declaration.annotations.readOnlyHint]
+
+
+def _methods(toolset: type[MCPToolset]) -> dict[str, Any]:
+    return {name: method for name, method in vars(toolset).items() if hasattr(method, "declaration")}
 
 
 def _tool(toolset: type[MCPToolset], method: Any, registered: RegisteredTool) -> Tool:
@@ -107,24 +115,28 @@ def _tool(toolset: type[MCPToolset], method: Any, registered: RegisteredTool) ->
         error_code = reply["data"]["error_code"] if reply["status"] == "error" else 0
         milliseconds = (perf_counter() - started) * 1000
         usage.count(registered.name, error_code, milliseconds)
-        if user_id is None:
-            user_id = caller.on_behalf_of
-        if user_id is not None:
-            # Anything but a text may nest too deeply to be written down.
-            user_id = user_id[:255] if isinstance(user_id, str) else "?"
-        logger.info(
-            "tool call",
-            extra={
-                "tool": registered.name,
-                "principal": caller.user_id,
-                "user": caller.user_id if user_id is None else user_id,
-                "outcome": error_code or "success",
-                "milliseconds": round(milliseconds, 2),
-            },
-        )
+        _log(registered.name, caller, user_id, error_code, milliseconds)
         return ToolResult(tool_result(encode(reply), is_error=bool(error_code)), missing_scope)
 
     return Tool(registered.name, definition, run)
+
+
+def _log(tool: str, caller: Caller, user_id: JSON, error_code: int, milliseconds: float) -> None:
+    """One line for each call. user_id: the argument, whatever was sent."""
+    named = caller.on_behalf_of if user_id is None else user_id
+    if named is not None:
+        # Anything but a text may nest too deeply to be written down.
+        named = named[:255] if isinstance(named, str) else "?"
+    logger.info(
+        "tool call",
+        extra={
+            "tool": tool,
+            "principal": caller.user_id,
+            "user": caller.user_id if named is None else named,
+            "outcome": error_code or "success",
+            "milliseconds": round(milliseconds, 2),
+        },
+    )
 
 
 def _explain(

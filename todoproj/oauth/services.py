@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,6 +18,9 @@ from oauth2_provider.models import AccessToken, Application, Grant, RefreshToken
 from todoproj.users import events
 from todoproj.users.events import Kind
 from todoproj.users.models import Scope, User
+
+# Longer than anybody is away who then finds their client as they left it.
+IDLE_CLIENT_LIFETIME = timedelta(days=365)
 
 
 @receiver(post_save, sender=Application)
@@ -113,6 +116,22 @@ def disconnect_app(*, user: User, application_id: int) -> None:
     client = Application.objects.filter(pk=application_id).values_list("client_id", flat=True).first()
     if client:
         events.record(Kind.APP_DISCONNECTED, user_id=user.pk, client=client)
+
+
+def remove_idle_clients() -> int:
+    """Delete the clients that registered themselves over a year ago and hold nothing; the number of them.
+
+    Anybody can register one, and most are never connected. One that is used again after so long registers again.
+    """
+    idle = Application.objects.filter(
+        registration_source=Application.RegistrationSource.DCR,
+        created__lt=timezone.now() - IDLE_CLIENT_LIFETIME,
+        grant=None,
+        accesstoken=None,
+        refreshtoken=None,
+    )
+    removed, _ = idle.delete()
+    return removed
 
 
 def scopes_in_words(scopes: Iterable[str]) -> list[str]:

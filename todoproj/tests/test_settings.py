@@ -108,8 +108,9 @@ def test_every_fault_is_named_at_once() -> None:
         assert name in refused.stderr
 
 
-def test_the_demo_is_not_for_production() -> None:
-    refused = manage("demo", **GOOD)
+@pytest.mark.parametrize("command", ["demo", "seed"])
+def test_what_is_made_up_is_not_for_production(command: str) -> None:
+    refused = manage(command, **GOOD)
     assert refused.returncode != 0
     assert "ENVIRONMENT=production" in refused.stderr
 

@@ -30,7 +30,7 @@ somebody, hopefully you, gave this address to {site} to {purpose}.
 
 {how}
 
-It is good for one day. If it wasn't you, do nothing: nothing happens.
+If it wasn't you, do nothing: nothing happens.
 """
 
 
@@ -53,11 +53,11 @@ def request_password(*, email: str, site: str) -> None:
     token = signing.dumps({"email": address, "state": _state(user)}, salt=_SALT)
     purpose = "sign up" if user is None else "choose a new password"
     if user is not None and not user.is_active:
-        purpose, how = "log in", "But the account of this address is deactivated. Ask whoever runs it."
+        purpose, how = "log in", "The account of this address is deactivated. Ask whoever runs it."
     elif settings.CONFIRM_URL:
-        how = "Open this page: " + settings.CONFIRM_URL.replace("{token}", token)
+        how = f"Open this page within a day: {settings.CONFIRM_URL.replace('{token}', token)}"
     else:
-        how = f"Choose a password with this token: {token}"
+        how = f"Choose a password within a day, with this token: {token}"
     send_mail(f"Your account at {site}", _MAIL.format(site=site, purpose=purpose, how=how), None, [address])
 
 

@@ -7,8 +7,8 @@ class UsersConfig(AppConfig):
     verbose_name = "People"
 
     def ready(self) -> None:
-        # drf-spectacular knows the classes that were imported,
-        from todoproj.users import erasure, events, schema  # noqa: F401  # and Django, the receivers of signals
+        # For what their import does: it tells drf-spectacular of classes, and Django of receivers of signals.
+        from todoproj.users import erasure, events, schema  # noqa: F401
         from todoproj.users.issuers import check_settings
 
         # A server that would trust nobody, or the wrong ones, must not start.

@@ -202,14 +202,6 @@ class PersonalToken(models.Model):
     def __str__(self) -> str:
         return f"#{self.pk} {self.name}".strip()
 
-    @property
-    def is_revoked(self) -> bool:
-        return self.revoked_at is not None
-
-    @property
-    def is_expired(self) -> bool:
-        return self.expires_at is not None and self.expires_at <= timezone.now()
-
 
 class LoginQuerySet(models.QuerySet["Login"]):
     def revoke(self) -> int:

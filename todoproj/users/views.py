@@ -42,11 +42,8 @@ class AddressThrottle(BaseThrottle):
     limit: throttling.Limit
 
     def allow_request(self, request: Request, view: APIView) -> bool:
-        self._wait = self.limit.hit(throttling.client_address(request._request))
-        return self._wait is None
-
-    def wait(self) -> float | None:
-        return self._wait
+        self.limit.require(throttling.client_address(request._request))
+        return True
 
 
 class LogInThrottle(AddressThrottle):
@@ -208,8 +205,10 @@ def _checked(request: Request, username: str, password: str) -> User:
 
 
 def _locked_out() -> NoReturn:
-    wait = settings.AXES_COOLOFF_TIME
-    raise Throttled(wait=int(wait.total_seconds()))
+    wait = int(settings.AXES_COOLOFF_TIME.total_seconds())
+    refused = Throttled(detail=f"Too many wrong passwords. Try again in {wait} seconds.")
+    refused.wait = wait  # type: ignore[attr-defined]  # the stubs don't know of it
+    raise refused
 
 
 def _logged_in(user: User) -> Response:

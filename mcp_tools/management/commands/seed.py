@@ -4,6 +4,7 @@ import datetime as dt
 import time
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
@@ -37,6 +38,8 @@ class Command(BaseCommand):
         )
 
     def handle(self, **options: Any) -> None:
+        if settings.PRODUCTION:
+            raise CommandError("What is made up has no place among real people: not with ENVIRONMENT=production.")
         began = time.monotonic()
         wanted = {name: options[name] for name in Plan.__dataclass_fields__}
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import socket
 from collections.abc import Iterator
@@ -9,11 +10,14 @@ from typing import Any
 
 import pytest
 from django.core.cache import cache
+from django.core.management import call_command
 from django.test import Client
+from django.utils import timezone
 from oauth2_provider.cimd import SafeMetadataFetcher
 from oauth2_provider.models import AccessToken, Application
 
 from todoproj.oauth.tests.clients import SITE, OAuthClient, browser_of, query_of, register
+from todoproj.oauth.tests.factories import ApplicationFactory, GrantFactory, RefreshTokenFactory
 from todoproj.users.models import User
 
 DOCUMENT = "https://client.example.com/metadata.json"
@@ -356,3 +360,35 @@ class TestMetadata:
     )
     def test_the_toolkit_s_other_routes_are_not_there(self, path: str) -> None:
         assert Client().get(path).status_code == 404
+
+
+class TestClearing:
+    def test_takes_what_nobody_uses(self, db: None) -> None:
+        long_ago = timezone.now() - dt.timedelta(days=366)
+        registered = {"registration_source": Application.RegistrationSource.DCR}
+        idle = ApplicationFactory.create(**registered)
+        kept = {
+            "new": ApplicationFactory.create(**registered),
+            "of staff": ApplicationFactory.create(),
+            "granted": GrantFactory.create(
+                application__registration_source=Application.RegistrationSource.DCR
+            ).application,
+            "held": RefreshTokenFactory.create(
+                access_token__application__registration_source=Application.RegistrationSource.DCR
+            ).application,
+        }
+        Application.objects.exclude(pk=kept["new"].pk).update(created=long_ago)
+
+        call_command("clear_expired")
+
+        assert not Application.objects.filter(pk=idle.pk).exists()
+        assert Application.objects.count() == len(kept)
+
+    def test_takes_documents_that_were_not_looked_at_for_long(self, db: None) -> None:
+        document = {"registration_source": Application.RegistrationSource.CIMD}
+        over = ApplicationFactory.create(**document, cimd_expires_at=timezone.now() - dt.timedelta(days=1))
+        good = ApplicationFactory.create(**document, cimd_expires_at=timezone.now() + dt.timedelta(days=1))
+
+        call_command("clear_expired")
+
+        assert list(Application.objects.all()) == [good] != [over]
