@@ -33,6 +33,10 @@ SEARCH_MAX_LENGTH = 200
 
 # How many of everybody's texts are read, at most, to see whether words follow one another: the newest that have them.
 FOLLOWING_LIMIT = 5_000
+# And of how many characters together, about.
+FOLLOWING_LENGTH = 20_000_000
+# How many are in memory at once.
+_TEXTS_AT_ONCE = 100
 
 # How many ids a block has, as powers of two: of the sizes that the migration has.
 _BLOCK_BITS = (14, 18, 22)
@@ -54,7 +58,8 @@ _IS_WORD = re.compile(f"[{_WORDS}]")
 
 
 def words_of(text: str) -> list[str]:
-    """What is looked for, one by one. Several words that are written as one, as in `e-mail`, stay together: they are
+    """What is looked for, one by one, in the case in which it was written: what it equals, the database and `finder`
+    know, each by a rule of its own. Several words that are written as one, as in `e-mail`, stay together: they are
     found where they follow one another. Empty for a text without words.
 
     Raises ValidationError for a text of more than SEARCH_MAX_LENGTH characters, not counting white space around it.
@@ -67,10 +72,10 @@ def words_of(text: str) -> list[str]:
 
 def finder(words: list[str]) -> Callable[[str], bool]:
     """Tells whether a text has all the words."""
-    patterns = [_pattern(word.split()) for word in words]
+    patterns = [_pattern(word.casefold().split()) for word in words]
 
     def has_all(text: str) -> bool:
-        searched = text[:SEARCHED_LENGTH].lower()
+        searched = text[:SEARCHED_LENGTH].casefold()
         return all(pattern.search(searched) for pattern in patterns)
 
     return has_all
@@ -91,7 +96,7 @@ def _pattern(parts: list[str]) -> re.Pattern[str]:
 
 
 def _spaced(text: str) -> str:
-    return " ".join(_APART.sub(r" \1 ", text).lower().split())
+    return " ".join(_APART.sub(r" \1 ", text).split())
 
 
 class SearchableWords(Func):
@@ -168,7 +173,7 @@ def newest_having(
     of `of`. PostgreSQL alone can find them.
 
     user_id: whose the rows are, if they are one person's. Where some of the words are several that must follow one
-    another, the newest FOLLOWING_LIMIT rows that have all of them are looked at.
+    another, the newest FOLLOWING_LIMIT rows that have all of them are looked at, or fewer long ones.
     """
     values: set[Any] = set()
     with transaction.atomic(using=rows.db), connections[rows.db].cursor() as cursor:
@@ -198,11 +203,14 @@ def _all_having(rows: QuerySet[Any], field: str, words: list[str], of: str, user
             yield value
         return
     # The index knows no order of words, and PostgreSQL would take each text apart again to see it.
-    having_all = having_all.values_list("pk", of, Left(field, SEARCHED_LENGTH))
-    has_words = finder(words)
-    for _, value, text in islice(_newest_first(having_all, kept, blocks), FOLLOWING_LIMIT):
-        if has_words(text):
-            yield value
+    has_words, read = finder(words), 0
+    candidates = islice(_newest_first(having_all.values_list("pk", of), kept, blocks), FOLLOWING_LIMIT)
+    while read < FOLLOWING_LENGTH and (some := dict(islice(candidates, _TEXTS_AT_ONCE))):
+        texts = dict(everybodys.filter(pk__in=some).values_list("pk", Left(field, SEARCHED_LENGTH)))
+        read += sum(map(len, texts.values()))
+        for pk, value in some.items():
+            if has_words(texts.get(pk, "")):
+                yield value
 
 
 def _newest_first(rows: QuerySet[Any], kept: SearchableWords, blocks: Iterator[Block]) -> Iterator[Any]:

@@ -17,11 +17,11 @@ from conversations.models import (
 )
 from conversations.search import SEARCH_MAX_LENGTH, SEARCHED_LENGTH
 from conversations.services import TURN_MAX_LENGTH
-from todoproj.rest import ExactTextField, TextField
+from todoproj.rest import ChoiceField, ExactTextField, TextField
 
 
 class ConversationSerializer(serializers.ModelSerializer[Any]):
-    last_role = serializers.ChoiceField(
+    last_role = ChoiceField(
         choices=Role.choices, allow_blank=True, help_text="Who said the last message; empty without one."
     )
 
@@ -72,7 +72,7 @@ class MessageSerializer(serializers.ModelSerializer[Any]):
 
 
 class AddMessageSerializer(serializers.Serializer[Any]):
-    role = serializers.ChoiceField(choices=Role.choices)
+    role = ChoiceField(choices=Role.choices)
     content = ExactTextField(max_length=CONTENT_MAX_LENGTH, help_text="Kept exactly as it is given.")
 
 
@@ -85,7 +85,7 @@ class TurnSerializer(serializers.Serializer[Any]):
 
 
 class ListMessagesSerializer(serializers.Serializer[Any]):
-    order = serializers.ChoiceField(
+    order = ChoiceField(
         choices=["oldest", "newest"],
         default="oldest",
         help_text="Which comes first: as they were said, or the last one.",

@@ -1,18 +1,31 @@
 """Whose list a tool works on: the `user_id` rule, written once for all five."""
 
 from dataclasses import dataclass
+from typing import Self
 
 from mcp_tools.recording import Record, RecordedPerson
 from todoproj.users.principals import Caller, Person
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Call:
     """One call of a tool: who makes it, the scope that it takes, and what to write down of it, if that is wanted."""
 
     caller: Caller
     scope: str
     record: Record | None = None
+
+    @classmethod
+    def begin(cls, caller: Caller, scope: str, *, user_id: object) -> Self:
+        """A call, counted before anything is done for it. user_id: the argument, whatever was sent.
+
+        Raises Throttled, and Unauthenticated if that has come out by now.
+        """
+        if user_id is not None or caller.on_behalf_of is not None:
+            # Whoever acts for many has a limit of their own, which is known once they are.
+            caller.authenticate()
+        caller.charge()
+        return cls(caller, scope)
 
     def person(self, user_id: str | None) -> Person:
         """The person that the call is for.
@@ -21,8 +34,7 @@ class Call:
         person exactly, unless the caller is a service account that sent no such header: it may name any active person,
         and must name one.
 
-        Raises Unauthenticated, MissingScope, Throttled, and User.DoesNotExist for someone else as for someone who does
-        not exist.
+        Raises Unauthenticated, MissingScope, and User.DoesNotExist for someone else as for someone who does not exist.
         """
         person = self._person(user_id)
         return person if self.record is None else RecordedPerson(person, self.record)
@@ -31,8 +43,6 @@ class Call:
         if user_id is None:
             user_id = self.caller.on_behalf_of
         if user_id is None:
-            self.caller.charge()
             return self.caller.person(self.scope)
         self.caller.require(self.scope)
-        self.caller.charge()
         return self.caller.principal.person_named(user_id)

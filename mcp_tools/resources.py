@@ -45,9 +45,9 @@ _TASK_URI = re.compile(f"todo://tasks/({TASK_ID.pattern})")
 @contextmanager
 def own_person(caller: Caller) -> Iterator[Person]:
     """The caller's. Raises ProtocolError for a service account that names nobody, or somebody it may not act for,
-    MissingScope and Unauthenticated."""
+    MissingScope, Throttled and Unauthenticated."""
     try:
-        yield Call(caller, Scope.TASKS_READ).person(None)
+        yield Call.begin(caller, Scope.TASKS_READ, user_id=None).person(None)
         logger.info("tasks read", extra={"principal": caller.user_id})
     except ValidationError:
         raise ProtocolError(

@@ -6,7 +6,7 @@ from drf_spectacular.extensions import OpenApiSerializerExtension
 from rest_framework import serializers
 
 from tasks.models import DESCRIPTION_MAX_LENGTH, TITLE_MAX_LENGTH, Status, Task
-from todoproj.rest import TextField
+from todoproj.rest import ChoiceField, TextField
 
 
 class TaskSerializer(serializers.ModelSerializer[Any]):
@@ -37,4 +37,4 @@ class UpdateTaskSchema(OpenApiSerializerExtension):  # type: ignore[no-untyped-c
 
 
 class ListTasksSerializer(serializers.Serializer[Any]):
-    status = serializers.ChoiceField(choices=Status.choices, default=Status.ALL, help_text="Which tasks.")
+    status = ChoiceField(choices=Status.choices, default=Status.ALL, help_text="Which tasks.")

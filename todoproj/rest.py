@@ -68,6 +68,14 @@ class ExactTextFieldSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-
         return text | {"not": {"pattern": r"\u0000"}, "minLength": 1}
 
 
+class ChoiceField(serializers.ChoiceField):
+    """One of a few texts. What was sent instead is not repeated: it may be of any length, or what no reply can hold."""
+
+    def __init__(self, choices: Any, **kwargs: Any) -> None:
+        super().__init__(choices, **kwargs)
+        self.error_messages["invalid_choice"] = f"Use one of these: {', '.join(map(str, self.choices))}."
+
+
 class KeysetPagination(BasePagination):
     """Pages by `?limit=` and `?cursor=`, as `{"next": URL, "results": []}`.
 

@@ -301,6 +301,8 @@ class TestBadInput:
             (said(role="User"), [("role", "invalid_choice")]),
             (said(role=""), [("role", "invalid_choice")]),
             (said(role=["user"]), [("role", "invalid_choice")]),
+            (said(role="\ud800"), [("role", "invalid_choice")]),
+            (said(role="x" * 100_000), [("role", "invalid_choice")]),
             ([said()], [("", "invalid")]),
         ],
     )
@@ -310,6 +312,11 @@ class TestBadInput:
         within = [(f"messages.0.{field}".rstrip("."), code) for field, code in errors]
         assert problem_of(send(client, "post", f"{path}turns/", {"messages": [body]})) == (400, within)
         assert client.get(path).json() == before
+
+    def test_what_was_sent_is_not_repeated(self, client: Client, path: str) -> None:
+        refused = send(client, "post", f"{path}messages/", said(role="x" * 100_000))
+        assert len(refused.content) < 1000
+        assert "Use one of these: user, assistant." in refused.json()["detail"]
 
     @pytest.mark.parametrize(
         ("body", "errors"),

@@ -54,6 +54,10 @@ class TestWords:
             ("ÉTÉ", "été"),
             ("Купи МОЛОКО", "молоко"),
             ("ΓΆΛΑ", "γάλα"),
+            ("ΟΔΟΣ ΑΘΗΝΑΣ", "ΟΔΟΣ"),
+            ("ΟΔΟΣ ΑΘΗΝΑΣ", "ΑΘΗΝΑΣ οδοσ"),
+            ("Στους δρόμους", "δρόμους"),
+            ("İstanbul da", "İstanbul"),
             ("दूध खरीदो", "दूध"),
             ("اشتر الحليب", "الحليب"),
             ("קנה חלב", "חלב"),
@@ -227,6 +231,15 @@ class TestBounds:
         self, said: list[Conversation], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(conversations.search, "FOLLOWING_LIMIT", 3)
+        MessageFactory.create(conversation=said[0], content="e-mail")
+        MessageFactory.create_batch(2, conversation=said[1], content="mail e")
+        assert list(Conversation.objects.search("e-mail")) == [said[0]]
+        MessageFactory.create(conversation=said[1], content="mail e")
+        assert list(Conversation.objects.search("e-mail")) == unbounded([said[0]])
+
+    def test_nor_more_characters(self, said: list[Conversation], monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(conversations.search, "_TEXTS_AT_ONCE", 1)
+        monkeypatch.setattr(conversations.search, "FOLLOWING_LENGTH", len("e-mail") + 2 * len("mail e"))
         MessageFactory.create(conversation=said[0], content="e-mail")
         MessageFactory.create_batch(2, conversation=said[1], content="mail e")
         assert list(Conversation.objects.search("e-mail")) == [said[0]]

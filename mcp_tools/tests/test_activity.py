@@ -85,9 +85,10 @@ class TestPage:
 
     def test_says_that_there_is_more_to_count(self, admin_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("conversations.days.COUNTED_AT_ONCE", 1)
-        yesterday = timezone.now() - dt.timedelta(days=1)
-        MessageFactory.create(created_at=yesterday)
-        MessageFactory.create(created_at=yesterday - dt.timedelta(days=3))
+        # A day that is over, whatever the time is.
+        over = timezone.now() - dt.timedelta(days=2)
+        MessageFactory.create(created_at=over)
+        MessageFactory.create(created_at=over - dt.timedelta(days=3))
 
         page = admin_client.get(URL).text
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, Final
@@ -40,6 +41,8 @@ from todoproj.users.models import MCP_SCOPES
 
 REGISTRATION_MAX_SIZE: Final = 16 * 1024  # bytes
 
+_CHALLENGE: Final = re.compile("[A-Za-z0-9_-]{43}")
+
 UNREADABLE: Final = "The request holds characters or escapes that can't be read. Send it as UTF-8, well escaped."
 
 
@@ -72,6 +75,7 @@ class AuthorizeView(TemplateResponseMixin, BaseAuthorizationView):
             self.scopes, self.credentials = self.validate_authorization_request(request)
             self.application = Application.objects.get(client_id=self.credentials["client_id"])
             self.require_resource(request)
+            self.require_challenge()
             return super().dispatch(request, *args, **kwargs)
         except OAuthToolkitError as error:
             return self.error_response(error, None)
@@ -83,6 +87,13 @@ class AuthorizeView(TemplateResponseMixin, BaseAuthorizationView):
             refusal = CustomOAuth2Error("invalid_target", description, state=self.credentials["state"])
             raise OAuthToolkitError(refusal, redirect_uri=self.credentials["redirect_uri"])
         self.credentials["resource"] = [ours]
+
+    def require_challenge(self) -> None:
+        """A SHA-256 in Base64, as the only method has it (RFC 7636 section 4.2): else no verifier would ever fit."""
+        if not _CHALLENGE.fullmatch(self.credentials.get("code_challenge") or ""):
+            description = "Send the SHA-256 of the verifier as code_challenge: 43 characters of base64url."
+            refusal = CustomOAuth2Error("invalid_request", description, state=self.credentials["state"])
+            raise OAuthToolkitError(refusal, redirect_uri=self.credentials["redirect_uri"])
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         is_document = self.application.registration_source == Application.RegistrationSource.CIMD

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -16,8 +17,8 @@ from conftest import Caller
 from mcp_tools.tests.running import RunningServer
 from tasks.models import Task
 from todoproj import throttling
-from todoproj.users import logins
-from todoproj.users.models import PersonalToken, User
+from todoproj.users import issuers, logins
+from todoproj.users.models import PersonalToken, Scope, User
 from todoproj.users.services import issue_token
 from todoproj.users.tests.factories import UserFactory
 
@@ -80,6 +81,28 @@ class TestTools:
         assert [Caller(lost).raw_call("list_tasks").status_code for _ in range(4)] == [401] * 4
         # The one that was good, and the first one after that.
         assert [Caller(kept).call("list_tasks")["status"] for _ in range(4)] == ["success"] * 3 + ["error"]
+
+    @pytest.mark.parametrize(
+        ("arguments", "code"), [({}, 400), ({"title": "x", "user_id": 7}, 400), ({"title": "x", "user_id": "bob"}, 404)]
+    )
+    def test_calls_that_are_refused_count_too(
+        self, caller_for: Callable[..., Caller], ann: User, settings: Settings, arguments: dict[str, Any], code: int
+    ) -> None:
+        caller = caller_for(ann)
+        settings.THROTTLE_TOOLS = 2
+        codes = [caller.call("add_task", **arguments)["data"]["error_code"] for _ in range(3)]
+        assert codes == [code, code, 429]
+
+    def test_an_outside_token_that_is_no_good_any_more_takes_none_of_its_persons(
+        self, ann: User, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        claims = issuers.Claims("https://issuer.example.com", "ann", timezone.now(), frozenset(Scope), False)
+        monkeypatch.setattr(issuers, "verify", lambda token: claims)
+        settings.THROTTLE_TOOLS = 1
+        logins.log_out_everywhere(user_id="ann")
+        assert [Caller("a.b.c").raw_call("list_tasks").status_code for _ in range(3)] == [401] * 3
+        _, token = issue_token(user_id="ann")
+        assert Caller(token).call("list_tasks")["status"] == "success"
 
     def test_resources_count_too(self, caller_for: Callable[..., Caller], ann: User, settings: Settings) -> None:
         caller = caller_for(ann)

@@ -38,6 +38,10 @@ class ConfirmationRefused(Exception):
     """The token from the mail is no good, has been used, or is too old."""
 
 
+class TooLate(Exception):
+    """The person was deactivated or cut off, or has another password, since theirs was checked."""
+
+
 class StaffAccount(Exception):
     """It belongs to a member of staff, whom only another one erases."""
 
@@ -95,24 +99,30 @@ def confirm(*, token: str, password: str) -> User:
 
 
 def change_password(*, user: User, password: str) -> None:
-    """Give a person another password, which cuts off whatever was issued to them before.
+    """Give a person, whose password has been checked, another one: it cuts off whatever was issued to them before.
 
-    Raises ValidationError for one that is too weak.
+    Raises ValidationError for one that is too weak, and TooLate: else whoever knows the old password could undo that
+    the person has a new one.
     """
     _choose(user, password)
     with transaction.atomic():
+        if not User.objects.hold(user):
+            raise TooLate
         user.save(update_fields=["password"])
         events.record(Kind.PASSWORD_CHANGED, user_id=user.pk)
 
 
 def delete_account(*, user: User) -> None:
-    """Delete a person at their own wish, with all that is theirs, for good.
+    """Delete a person at their own wish, with all that is theirs, for good. Their password has been checked.
 
-    Raises StaffAccount for a member of staff: with the account, their name would go from the record of whose chats they
-    read.
+    Raises TooLate, and StaffAccount for a member of staff: with the account, their name would go from the record of
+    whose chats they read.
     """
     if user.is_staff or user.is_superuser:
         raise StaffAccount
+    with transaction.atomic():
+        if not User.objects.hold(user):
+            raise TooLate
     erase_person(user=user, means="at their own wish")
 
 

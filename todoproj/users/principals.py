@@ -410,7 +410,8 @@ class Outsider(Caller):
         return ActivePerson(self.principal.user_id)
 
     def charge(self) -> None:
-        throttling.TOOLS.require(self._claims.subject)
+        # One who was cut off since must not take up the person's own calls.
+        throttling.TOOLS.require(self.principal.user_id)
 
 
 def caller_of(token: str, resource: Callable[[], str] | None = None, *, on_behalf_of: str | None = None) -> Caller:

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 from django.conf import settings
 from django.contrib.auth import authenticate, user_logged_in
 from django.core.exceptions import ValidationError
+from django.db import transaction
 from django.http import StreamingHttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
@@ -105,8 +106,11 @@ class LogIn(Anonymous):
     def post(self, request: Request) -> Response:
         """Get tokens for a password."""
         user = _checked(request, **given(LoginSerializer, request.data))
-        user_logged_in.send(sender=User, request=request._request, user=user)
-        return _logged_in(user)
+        with transaction.atomic():
+            answer = _logged_in(user)
+            # What is noted of it is true by now, and nobody erases the person before it is.
+            user_logged_in.send(sender=User, request=request._request, user=user)
+        return answer
 
 
 class Refresh(Anonymous):
@@ -148,7 +152,10 @@ class ChangePassword(WithOwnToken):
         """Choose another password. Everything that was issued to you before is cut off; here are new tokens."""
         wanted = given(ChangePasswordSerializer, request.data)
         user = _owner(request, wanted["password"])
-        accounts.change_password(user=user, password=wanted["new_password"])
+        try:
+            accounts.change_password(user=user, password=wanted["new_password"])
+        except accounts.TooLate:
+            raise AuthenticationFailed(_WRONG) from None
         return _logged_in(user)
 
 
@@ -180,6 +187,8 @@ class DeleteAccount(WithOwnToken):
         user = _owner(request, given(DeleteAccountSerializer, request.data)["password"])
         try:
             accounts.delete_account(user=user)
+        except accounts.TooLate:
+            raise AuthenticationFailed(_WRONG) from None
         except accounts.StaffAccount:
             refused = "Members of staff can't delete their own account. Ask another one to erase it."
             raise PermissionDenied(refused) from None
@@ -191,7 +200,12 @@ _WRONG = "No active account has this name and password."
 
 def _owner(request: Request, password: str) -> User:
     """The caller, who gave their password once more."""
-    return _checked(request, User.objects.get(pk=principal_of(request).user_id).username, password)
+    caller = User.objects.get(pk=principal_of(request).user_id)
+    known = _checked(request, caller.username, password)
+    if known != caller:
+        # Somebody else, whose email address is this one's username.
+        raise AuthenticationFailed(_WRONG)
+    return known
 
 
 def _checked(request: Request, username: str, password: str) -> User:

@@ -65,6 +65,11 @@ class TestConsent:
         assert (answer["state"], answer["iss"]) == ("xyz", SITE)
         assert Grant.objects.get(code=answer["code"]).user == ann
 
+    def test_a_nonce_is_not_for_this_server(self, app: OAuthClient, ann: User) -> None:
+        app.code(ann, nonce="x" * 2000)
+
+        assert not Grant.objects.get().nonce
+
     def test_can_be_refused(self, app: OAuthClient, ann: User) -> None:
         answer = query_of(app.consent(browser_of(ann), "deny"))
 
@@ -181,6 +186,10 @@ class TestRefusals:
             ({"code_challenge": None, "code_challenge_method": None}, "invalid_request"),
             ({"code_challenge_method": "plain"}, "invalid_request"),
             ({"code_challenge_method": None}, "invalid_request"),
+            ({"code_challenge": ""}, "invalid_request"),
+            ({"code_challenge": "x" * 42}, "invalid_request"),
+            ({"code_challenge": "x" * 9000}, "invalid_request"),
+            ({"code_challenge": "=" * 43}, "invalid_request"),
             ({"response_type": None}, "invalid_request"),
             ({"response_type": "token"}, "unsupported_response_type"),
             ({"response_type": "id_token"}, "unsupported_response_type"),

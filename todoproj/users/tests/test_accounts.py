@@ -22,8 +22,8 @@ from pytest_django import Settings
 from conftest import Caller, authenticate
 from tasks.models import Task
 from tasks.tests.factories import TaskFactory
-from todoproj.users import accounts, jwts, logins
-from todoproj.users.models import Login, User
+from todoproj.users import accounts, jwts, logins, views
+from todoproj.users.models import Login, SecurityEvent, User
 from todoproj.users.services import issue_token
 from todoproj.users.tests.factories import UserFactory
 
@@ -221,6 +221,31 @@ class TestLogIn:
         elsewhere = api.client.post("/api/auth/login/", body, content_type="application/json", REMOTE_ADDR="192.0.2.7")
         assert elsewhere.status_code == 200
 
+    @pytest.mark.parametrize("address", ["2001:db8::1", "::1", "::ffff:192.0.2.1", "192.0.2.1", ""])
+    def test_from_any_address(self, api: Api, ann: User, settings: Settings, address: str) -> None:
+        settings.AXES_FAILURE_LIMIT = 3
+
+        def log_in(password: str) -> int:
+            body = {"username": "ann@example.com", "password": password}
+            response = api.client.post("/api/auth/login/", body, content_type="application/json", REMOTE_ADDR=address)
+            return int(response.status_code)
+
+        assert [log_in(PASSWORD), log_in("no"), log_in("no"), log_in("no")] == [200, 401, 401, 429]
+        assert log_in(PASSWORD) == 429
+
+    def test_is_on_record_only_if_it_came_about(self, api: Api, ann: User, monkeypatch: pytest.MonkeyPatch) -> None:
+        check = views._checked
+
+        def check_slowly(*args: Any, **given: Any) -> User:
+            user = check(*args, **given)
+            User.objects.update(is_active=False)
+            return user
+
+        monkeypatch.setattr(views, "_checked", check_slowly)
+        assert api.post("login", username="ann@example.com", password=PASSWORD).status_code == 401
+        assert not SecurityEvent.objects.exists()
+        assert User.objects.get().last_login is None
+
     @pytest.mark.parametrize("field", ["username", "password"])
     @pytest.mark.parametrize("value", [None, 5, [], {}, "", "a\0b", "x" * 2000])
     def test_no_name_or_password(self, api: Api, ann: User, field: str, value: Any) -> None:
@@ -363,6 +388,38 @@ class TestChangePassword:
         assert api.post("password", by=token, password=PASSWORD, new_password="short").status_code == 400
         assert api.tasks(token) == 200
 
+    @pytest.mark.parametrize(
+        ("change", "left"),
+        [
+            (lambda ann: ann.update(is_active=False, password="x"), [(False, "x")]),
+            (lambda ann: ann.update(tokens_valid_from=timezone.now(), password="the owner's"), [(True, "the owner's")]),
+            (lambda ann: ann.delete(), []),
+        ],
+        ids=["deactivated", "another password", "erased"],
+    )
+    @pytest.mark.parametrize("what", ["password", "delete-account"])
+    def test_not_by_a_password_that_was_checked_before(
+        self,
+        api: Api,
+        ann: User,
+        monkeypatch: pytest.MonkeyPatch,
+        change: Callable[[Any], Any],
+        left: list[tuple[bool, str]],
+        what: str,
+    ) -> None:
+        token = api.log_in("ann@example.com")["access"]
+        check = views._owner
+
+        def check_slowly(request: Any, password: str) -> User:
+            user = check(request, password)
+            change(User.objects.filter(pk="ann"))
+            return user
+
+        monkeypatch.setattr(views, "_owner", check_slowly)
+        body = {"password": PASSWORD} | ({"new_password": ANOTHER} if what == "password" else {})
+        assert api.post(what, by=token, **body).status_code == 401
+        assert list(User.objects.values_list("is_active", "password")) == left
+
     def test_browsers_are_logged_out(self, ann: User) -> None:
         browser = Client()
         ann.is_staff = True
@@ -383,6 +440,14 @@ class TestDeleteAccount:
         assert not User.objects.filter(pk="ann").exists()
         assert list(Task.objects.all()) == [others]
         assert api.tasks(token) == 401
+
+    def test_is_ones_own(self, api: Api, ann: User) -> None:
+        other = UserFactory.create(username="ann@example.com", email="")
+        other.set_password(PASSWORD)
+        other.save()
+        token = logins.log_in(user=User.objects.get(pk=other.pk)).access
+        assert api.post("delete-account", by=token, password=PASSWORD).status_code == 401
+        assert User.objects.filter(pk__in=["ann", other.pk]).count() == 2
 
     @pytest.mark.parametrize("mark", ["is_staff", "is_superuser"])
     def test_is_not_for_members_of_staff(self, api: Api, ann: User, mark: str) -> None:
