@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
 from conversations.models import ChatAccess
+from todoproj.text import counted
 from todoproj.users.erasure import Trace, person_erased, traces
 from todoproj.users.models import PersonalToken, User
 from todoproj.users.services import chats_opened
@@ -90,7 +91,7 @@ def _looked_at(user: User) -> list[Trace]:
 
 @receiver(person_erased)
 def _erased(actor: User | None, means: str, amounts: Counter[str], **_: Any) -> None:
-    chats = ", ".join(f"{amounts[name]:,} {name}" for name in ("conversations", "messages"))
+    chats = ", ".join(counted(amounts[f"{name}s"], name) for name in ("conversation", "message"))
     record_access(
         actor_id=actor.pk if actor else None, action=ChatAccess.Action.ERASED, detail=f"a person, {means}: {chats}"
     )

@@ -135,7 +135,7 @@ class ConversationAdmin(ExportsChats, DeletesOldChats, TranscriptAdmin, ViewOnly
     def errors(self, conversation: Conversation) -> int:
         return conversation.error_count
 
-    @admin.display(description="last activity, UTC")
+    @admin.display(description="last activity")
     def last_activity(self, conversation: Conversation) -> datetime:
         return conversation.updated_at
 

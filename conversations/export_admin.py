@@ -10,7 +10,7 @@ from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponseNotAllowed, HttpResponseRedirect, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponseRedirect, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
@@ -18,6 +18,7 @@ from django.utils import timezone
 from conversations.exports import CONTENT_TYPES, Format, export_conversations
 from conversations.models import Conversation
 from todoproj.admin import LargeTableAdmin, LinkedRowFilter, bounded_count
+from todoproj.text import counted
 
 _PERSON = LinkedRowFilter.parameter_for("user")
 
@@ -51,9 +52,11 @@ class ExportsChats(LargeTableAdmin[Conversation]):
         """All that the list finds which has the same query in its address."""
         if not self.has_export_permission(request):
             raise PermissionDenied
-        if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
         changelist = reverse("admin:conversations_conversation_changelist")
+        if request.method != "POST":
+            # As a login leads back here that had ended by the time of the button.
+            self.message_user(request, "Nothing was exported. Choose a format once more.", messages.WARNING)
+            return HttpResponseRedirect(f"{changelist}?{request.GET.urlencode()}")
         if request.POST.get("format") not in Format.values:
             self.message_user(request, "Choose a format. Nothing was exported.", messages.ERROR)
             return HttpResponseRedirect(changelist)
@@ -63,12 +66,13 @@ class ExportsChats(LargeTableAdmin[Conversation]):
             self.message_user(request, "There is no such filter. Nothing was exported.", messages.ERROR)
             return HttpResponseRedirect(changelist)
         count = bounded_count(found.queryset)
-        detail = f"{count} conversations in the admin, filtered by {_narrowed_by(found)}"
+        detail = f"{counted(count, 'conversation')} in the admin, filtered by {_narrowed_by(found)}"
         format, one_person = Format(request.POST["format"]), _PERSON in request.GET
         return self._export(request, found.queryset, format, detail, one_person=one_person)
 
     def _export_chosen(self, request: HttpRequest, chosen: QuerySet[Conversation], format: Format) -> HttpResponseBase:
-        return self._export(request, chosen, format, f"{chosen.count()} conversations in the admin, selected")
+        detail = f"{counted(chosen.count(), 'conversation')} in the admin, selected"
+        return self._export(request, chosen, format, detail)
 
     def _export(
         self,

@@ -10,6 +10,7 @@ from django.db import transaction
 
 from conversations.accesses import record_access
 from conversations.models import ChatAccess, Conversation, Message
+from todoproj.text import counted
 
 # How many conversations one transaction takes away.
 BATCH = 500
@@ -24,7 +25,7 @@ def old_conversations(*, before: datetime) -> Counter[str]:
 
 def in_words(amounts: Counter[str]) -> str:
     """Such an amount, for people."""
-    return f"{amounts['conversations']:,} conversations with {amounts['messages']:,} messages"
+    return f"{counted(amounts['conversations'], 'conversation')} with {counted(amounts['messages'], 'message')}"
 
 
 def delete_old_conversations(

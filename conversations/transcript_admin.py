@@ -90,6 +90,9 @@ class NoteForm(forms.Form):
 class TranscriptAdmin(LargeTableAdmin[Conversation]):
     """The admin of conversations, in which a conversation's own page is its transcript."""
 
+    # What somebody searched for belongs into no address but that of the list.
+    preserve_filters = False
+
     def get_urls(self) -> list[URLPattern]:
         view, name = self.admin_site.admin_view, "conversations_conversation_change"
         return [
@@ -122,12 +125,18 @@ class TranscriptAdmin(LargeTableAdmin[Conversation]):
     def note_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Leave a note; where there is none to be left, the transcript with what is wrong."""
         conversation = self._readable(request, object_id)
-        if request.method != "POST" or not request.user.has_perm("conversations.add_note"):
+        if not request.user.has_perm("conversations.add_note"):
             raise PermissionDenied
         if conversation is None:
             return missing(self, request)
+        if request.method != "POST":
+            # As a login leads back here that had ended by the time of the form.
+            self.message_user(request, "No note was left. Write it once more.", messages.WARNING)
+            return redirect("admin:conversations_conversation_change", conversation.pk)
         form = NoteForm(request.POST)
         if not form.is_valid():
+            # There, the page says what is wrong.
+            form.fields["text"].widget.attrs["autofocus"] = True
             page = read_page(conversation, {}, reader_zone(request))
             return self._transcript(request, conversation, page, form)
         author_id, text = str(request.user.pk), form.cleaned_data["text"]
@@ -166,7 +175,8 @@ class TranscriptAdmin(LargeTableAdmin[Conversation]):
         conversations = Conversation.objects.only("pk")
         context = {
             **self.admin_site.each_context(request),
-            "title": f"Conversation {conversation}",
+            # Browsers keep it.
+            "title": f"Conversation #{conversation.pk}",
             "opts": self.opts,
             "original": conversation,
             # Links start from here, also where this is shown at the address that notes are sent to.
@@ -204,7 +214,8 @@ class MessagePagesAdmin(RecordedRowsAdmin[Message]):
         response: Any = super().change_view(request, object_id, form_url, extra_context)
         if is_page(response, "original"):
             message = response.context_data["original"]
-            response.context_data["in_transcript"] = message_url(message)
+            if self._may_read_transcript(request):
+                response.context_data["in_transcript"] = message_url(message)
             response.context_data["may_redact"] = message.redacted_at is None and self._may_redact(request)
         return response
 
@@ -246,4 +257,8 @@ class MessagePagesAdmin(RecordedRowsAdmin[Message]):
         return TemplateResponse(request, "admin/conversations/message/redact.html", context)
 
     def _may_redact(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("conversations.redact_chats")
+        # Whoever does goes on in the transcript.
+        return request.user.has_perm("conversations.redact_chats") and self._may_read_transcript(request)
+
+    def _may_read_transcript(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("conversations.view_conversation")

@@ -32,7 +32,7 @@ class ToolFilter(admin.SimpleListFilter):
 
 @admin.register(ToolCall)
 class ToolCallAdmin(RecordedRowsAdmin[ToolCall]):
-    list_display = ("id", "tool", "person", "client_name", "duration", "thread", "created_at")
+    list_display = ("id", "tool", "person", "client", "duration", "thread", "created_at")
     list_filter = (
         ToolFilter,
         "created_at",
@@ -55,13 +55,19 @@ class ToolCallAdmin(RecordedRowsAdmin[ToolCall]):
         "given",
     )
 
+    @admin.display(description="client")
+    def client(self, call: ToolCall) -> str:
+        # In one column of a list, the name of the field is longer than those of clients.
+        return call.client_name
+
     @admin.display(description="duration")
     def duration(self, call: ToolCall) -> str:
         return f"{call.duration_ms:,.1f} ms"
 
     @admin.display(description="conversation", empty_value="-")
     def thread(self, call: ToolCall) -> SafeString | None:
-        return change_link(call.conversation) if call.conversation else None
+        # Not its title: whoever sees calls need not be one who reads chats.
+        return change_link(call.conversation, f"#{call.conversation.pk}") if call.conversation else None
 
     @admin.display(description="arguments")
     def given(self, call: ToolCall) -> SafeString:

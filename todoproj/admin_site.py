@@ -37,6 +37,8 @@ class OfferedRows(AutocompleteJsonView):
 
 class Site(admin.AdminSite):
     site_header = site_title = "todoproj"
+    # There is no other site to view.
+    site_url = None
     index_template = "admin/activity_index.html"
 
     def admin_view(self, view: Any, cacheable: bool = False) -> Any:

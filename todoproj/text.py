@@ -1,4 +1,4 @@
-"""What holds for every text that people give."""
+"""What holds for every text that people give, and for numbers in those that they get."""
 
 import base64
 import re
@@ -27,6 +27,11 @@ class LinesField(forms.CharField):
 
     def to_python(self, value: Any) -> str:
         return (super().to_python(value) or "").replace("\r\n", "\n")
+
+
+def counted(number: int, one: str) -> str:
+    """So many of what one is called that, as in `1 message` and `2,000 messages`."""
+    return f"{number:,} {one if number == 1 else one + 's'}"
 
 
 def header_value(value: str | None) -> str | None:

@@ -27,5 +27,5 @@ urlpatterns = [
 ]
 
 handler400 = mcp_urls.handler400
-handler404 = mcp_urls.handler404
+handler404 = "todoproj.oauth.views.page_not_found"
 handler500 = mcp_urls.handler500

@@ -513,7 +513,9 @@ class TestNotes:
         assert admin_client.get(message[1]).status_code == 200
 
     def test_can_not_be_left_by_a_link(self, admin_client: Client, conversation: Conversation) -> None:
-        assert admin_client.get(f"{url(conversation)}notes/", {"text": "x"}).status_code == 403
+        led_back = admin_client.get(f"{url(conversation)}notes/", {"text": "x"}, follow=True)
+        assert led_back.redirect_chain == [(url(conversation), 302)]
+        assert "No note was left." in led_back.text
         strict = Client(enforce_csrf_checks=True)
         strict.cookies = admin_client.cookies
         assert strict.post(f"{url(conversation)}notes/", {"text": "x"}).status_code == 403
@@ -559,6 +561,20 @@ class TestRedaction:
         access = ChatAccess.objects.get(action=ChatAccess.Action.REDACTED)
         assert (access.actor, access.person_id, access.conversation_id) == (actor, "ann", conversation.pk)
         assert access.detail == f"message {message.pk}"
+
+    def test_is_for_who_reads_transcripts(
+        self, client: Client, staff: Callable[..., User], conversation: Conversation
+    ) -> None:
+        staff("view_message", "redact_chats")
+        message = MessageFactory.create(conversation=conversation, content="secret")
+        page = client.get(reverse("admin:conversations_message_change", args=[message.pk])).text
+
+        assert "secret" in page
+        assert "In the transcript" not in page
+        redact = reverse("admin:conversations_message_redact", args=[message.pk])
+        assert redact not in page
+        assert client.post(redact).status_code == 403
+        assert not Message.objects.exclude(redacted_at=None).exists()
 
     @pytest.mark.parametrize("method", ["get", "post"])
     def test_of_what_was_redacted_before_does_nothing(
@@ -675,7 +691,7 @@ class TestWhoLooked:
     def test_the_page_of_a_message_is_kept_by_its_number(
         self, client: Client, staff: Callable[..., User], conversation: Conversation
     ) -> None:
-        reader = staff("view_message", "redact_chats")
+        reader = staff("view_conversation", "view_message", "redact_chats")
         message = MessageFactory.create(conversation=conversation)
 
         for page in ["change", "redact", "change"]:

@@ -273,7 +273,7 @@ class TestErasing:
 
         record = ChatAccess.objects.latest("pk")
         assert (record.action, record.actor, record.person_id, record.conversation_id) == ("erased", other, "", None)
-        assert record.detail == "a person, in the admin: 1 conversations, 2 messages"
+        assert record.detail == "a person, in the admin: 1 conversation, 2 messages"
         event = SecurityEvent.objects.latest("pk")
         assert (event.kind, event.user, event.by, event.address) == ("account_deleted", None, other, "")
         viewed = ChatAccess.objects.filter(action="viewed").order_by("pk")

@@ -7,6 +7,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.models import CHANGE
+from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -25,6 +26,8 @@ from todoproj.admin import (
 )
 from todoproj.oauth.clients import NAME_MAX_LENGTH, is_name, is_redirect_uri
 from todoproj.oauth.services import revoke_tokens
+from todoproj.users import events
+from todoproj.users.events import Kind
 
 # The toolkit's own, which let staff change what clients hold. Of ID tokens there are none without OpenID Connect.
 admin.site.unregister([AccessToken, Application, Grant, IDToken, RefreshToken])
@@ -42,7 +45,7 @@ class ApplicationForm(forms.ModelForm):  # type: ignore[type-arg]
     redirect_uris = forms.CharField(
         required=False,
         widget=forms.Textarea(attrs={"rows": 3}),
-        label="redirect URIs",
+        label="Redirect URIs",
         help_text="Where people are sent back to, separated by spaces.",
     )
 
@@ -57,19 +60,21 @@ class ApplicationForm(forms.ModelForm):  # type: ignore[type-arg]
         for uri in uris:
             if not is_redirect_uri(uri):
                 raise forms.ValidationError(
-                    "%(uri)s is neither https nor on the person's machine.", params={"uri": uri}
+                    "People can't be sent to %(uri)s. Use an address by https, or one on their own machine, in ASCII "
+                    "and without a fragment.",
+                    params={"uri": uri},
                 )
         return " ".join(uris)
 
 
 class NewApplicationForm(ApplicationForm):
-    authorization_grant_type = forms.ChoiceField(choices=GRANT_TYPES, label="use", widget=forms.RadioSelect)
+    authorization_grant_type = forms.ChoiceField(choices=GRANT_TYPES, label="Use", widget=forms.RadioSelect)
     client_type = forms.ChoiceField(
         choices=[
             (Application.CLIENT_PUBLIC, "No: a program that people run themselves, or a web page"),
             (Application.CLIENT_CONFIDENTIAL, "Yes: a server"),
         ],
-        label="can keep a secret",
+        label="Can keep a secret",
         widget=forms.RadioSelect,
     )
 
@@ -132,6 +137,15 @@ class ApplicationAdmin(LargeTableAdmin[Any]):
                 counts[str(relation.related_model._meta.verbose_name_plural)] = count
         return [change_link(client) for client in clients], counts, set(), []
 
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        self.delete_queryset(request, Application.objects.filter(pk=obj.pk))
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        with transaction.atomic():
+            for client in queryset:
+                events.record(Kind.CLIENT_DELETED, client=client.client_id)
+            super().delete_queryset(request, queryset)
+
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
@@ -180,7 +194,8 @@ class TokenAdmin(HeldAdmin):
 
     @admin.action(permissions=["revoke"], description="Revoke what was selected")
     def revoke(self, request: HttpRequest, tokens: QuerySet[Any]) -> None:
-        chosen = list(tokens)
+        # An access token that is revoked is gone.
+        chosen = [token for token in tokens if getattr(token, "revoked", None) is None]
         log_actions(request, chosen, CHANGE, "Revoked.")
         revoke_tokens(tokens=chosen)
         self.message_user(request, f"{len(chosen)} revoked. Each is refused from now on.", messages.SUCCESS)

@@ -30,8 +30,9 @@ from oauth2_provider.views.mixins import OAuthLibMixin
 from oauthlib.common import urldecode
 from oauthlib.oauth2.rfc6749.errors import CustomOAuth2Error, InvalidRequestFatalError
 
-from todoproj import strict_json, throttling
+from todoproj import rest, strict_json, throttling
 from todoproj.addresses import issuer, resource
+from todoproj.middleware import PROGRAMS_ONLY
 from todoproj.oauth.clients import LOOPBACK, ClientMetadataError, application_from
 from todoproj.oauth.services import connected_apps, disconnect_app, redirect_target, scopes_in_words
 from todoproj.text import is_storable
@@ -54,6 +55,13 @@ def is_readable(request: HttpRequest) -> bool:
         return False
     values = [value for data in (request.GET, request.POST) for _, values in data.lists() for value in values]
     return all(map(is_storable, values)) and request.META.get("HTTP_AUTHORIZATION", "").isascii()
+
+
+def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """What answers an address that does not exist: a page in a browser, and problem details to programs."""
+    if request.path_info.startswith(PROGRAMS_ONLY) or "text/html" not in request.META.get("HTTP_ACCEPT", ""):
+        return rest.page_not_found(request, exception)
+    return render(request, "404.html", status=404)
 
 
 @method_decorator(never_cache, name="dispatch")

@@ -204,6 +204,22 @@ def test_a_link_names_one_related_row_only(admin_client: Client, model: type[Mod
     assert response["Location"] == f"{path}?e=1"
 
 
+def test_a_filter_that_is_none_is_told(admin_client: Client) -> None:
+    response = admin_client.get(url(Conversation, "changelist"), {"errors": "some"}, follow=True)
+
+    assert "There is no such filter or page. This is the whole list." in response.text
+
+
+@pytest.mark.parametrize(("address", "is_page"), [("/admin/nosuch/", True), ("/", True), ("/api/nosuch/", False)])
+def test_an_address_that_is_none(admin_client: Client, address: str, is_page: bool) -> None:
+    in_a_browser = admin_client.get(address, headers={"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
+    by_a_program = admin_client.get(address)
+
+    assert in_a_browser.status_code == by_a_program.status_code == 404
+    assert ("There is nothing here" in in_a_browser.text) is is_page
+    assert by_a_program["Content-Type"] == "application/problem+json"
+
+
 @every_model
 def test_a_filter_takes_only_what_it_offers(admin_client: Client, model: type[Model]) -> None:
     MAKE[model]()

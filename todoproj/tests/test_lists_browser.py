@@ -14,7 +14,16 @@ from conversations.models import Conversation
 from conversations.services import Said, add_turn, start_conversation
 from conversations.tests.factories import ConversationFactory
 from mcp_tools.tests.factories import ToolCallFactory
-from todoproj.tests.browsing import Scheme, assert_accessible, follow, has_cut_columns, take_picture
+from todoproj.tests.browsing import (
+    DESKTOP,
+    PHONE,
+    Scheme,
+    assert_accessible,
+    follow,
+    has_cut_columns,
+    scrolls_sideways,
+    take_picture,
+)
 from todoproj.users.models import User
 from todoproj.users.tests.factories import UserFactory
 
@@ -115,6 +124,22 @@ def test_pages_are_turned_by_keyboard(
     follow(pages.get_by_role("link", name="Newest"), "Enter")
     expect(pages.get_by_role("link")).to_have_text(["Older"])
     assert found(page) == ["Come meanwhile", *first[:2]]
+
+
+@pytest.mark.parametrize("scheme", ["light"], indirect=True)
+def test_a_long_word_pushes_nothing_out_of_sight(page: Page) -> None:
+    word = "https://shop.example.com/" + "x" * 150
+    conversation = start_conversation(user_id=UserFactory.create(username="ann").pk, title=word)
+    add_turn(user_id=conversation.user_id, conversation_id=conversation.pk, messages=[Said("user", word)])
+
+    for path in [CONVERSATIONS, reverse("admin:conversations_message_changelist")]:
+        page.goto(path)
+        expect(page.locator("#result_list")).to_contain_text(word[:60])
+        assert not has_cut_columns(page)
+    for size in [DESKTOP, PHONE]:
+        page.set_viewport_size(size)
+        page.goto(reverse("admin:conversations_conversation_change", args=[conversation.pk]))
+        assert not scrolls_sideways(page)
 
 
 # The same numbers in every picture.

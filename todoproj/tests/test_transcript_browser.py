@@ -196,7 +196,7 @@ def test_hostile_content_stays_text(reading: Reading, admin: User, ann: User) ->
     for size in [PHONE, DESKTOP]:
         page = reading.open(url(conversation), admin, size)
         assert_only_text(page, len(said))
-        expect(page).to_have_title(f"Conversation #{conversation.pk} {conversation.title} | todoproj")
+        expect(page).to_have_title(f"Conversation #{conversation.pk} | todoproj")
         reading.assert_for_everybody(page)
 
 
@@ -266,6 +266,20 @@ def test_times_are_in_the_readers_zone(
     without = reading.open(url(conversation), admin, timezone_id="Europe/Berlin", java_script_enabled=False)
     expect(without.locator(".day")).to_have_text("Monday, 5 January 2026")
     expect(without.locator(".facts")).to_contain_text("UTC")
+
+
+def test_a_note_that_is_refused_can_be_put_right_where_one_is(reading: Reading, admin: User, ann: User) -> None:
+    conversation = ConversationFactory.create(user=ann)
+    MessageFactory.create_batch(40, conversation=conversation)
+    page = reading.open(url(conversation), admin)
+
+    page.get_by_label("Internal note").fill("   ")
+    follow(page.get_by_role("button", name="Leave the note"))
+
+    expect(page.get_by_label("Internal note")).to_be_focused()
+    expect(page.get_by_label("Internal note")).to_be_in_viewport()
+    expect(page.get_by_text("This field is required.")).to_be_in_viewport()
+    assert not Note.objects.exists()
 
 
 def test_a_note_is_left(reading: Reading, admin: User, ann: User) -> None:

@@ -56,7 +56,10 @@ class UserAddForm(AdminUserCreationForm):  # type: ignore[type-arg]  # Django's 
     )
 
     def clean_id(self) -> str:
-        return self.cleaned_data["id"] or new_user_id()
+        id: str = self.cleaned_data["id"] or new_user_id()
+        if id in {".", ".."}:
+            raise forms.ValidationError("In an address, this would not be a name. Choose another id.")
+        return id
 
 
 class UserEditForm(UserChangeForm):  # type: ignore[type-arg]  # as above
@@ -301,6 +304,15 @@ class PersonalTokenAdmin(ServiceWritesAdmin[PersonalToken]):
 
     def has_delete_permission(self, request: HttpRequest, obj: PersonalToken | None = None) -> bool:
         return request.user.is_active and request.user.is_superuser
+
+    def delete_model(self, request: HttpRequest, obj: PersonalToken) -> None:
+        self.delete_queryset(request, PersonalToken.objects.filter(pk=obj.pk))
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[PersonalToken]) -> None:
+        with transaction.atomic():
+            # What could still be used ends by that, which is on record.
+            revoke_tokens(tokens=queryset)
+            super().delete_queryset(request, queryset)
 
     def has_revoke_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("users.change_personaltoken")

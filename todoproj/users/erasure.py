@@ -172,7 +172,7 @@ def _in_access_and_admin(user: User) -> list[Trace]:
         ),
         Trace(
             LogEntry.objects.filter(content_type=of_people, object_id=user.pk),
-            {"object_id": None, "object_repr": "", "change_message": ""},
+            {"object_id": None, "object_repr": "a person", "change_message": ""},
         ),
     ]
 

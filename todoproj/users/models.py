@@ -257,6 +257,7 @@ class SecurityEvent(models.Model):
         APP_CONNECTED = "app_connected", "App allowed"
         APP_DISCONNECTED = "app_disconnected", "App disconnected"
         CLIENT_REGISTERED = "client_registered", "OAuth client registered"
+        CLIENT_DELETED = "client_deleted", "OAuth client deleted, with all that it held"
         PERMISSION_REFUSED = "permission_refused", "Permission refused"
 
     kind = models.CharField(max_length=30, choices=Kind.choices)

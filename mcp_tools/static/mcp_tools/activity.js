@@ -1,4 +1,4 @@
-// Draws each chart from the table under it, in the colours of the page.
+// Draws each chart from the table under it, which is there without a script as well, in the colours of the page.
 "use strict";
 
 const charts = [];
@@ -70,6 +70,10 @@ function drawAll() {
   charts.push(...[...document.querySelectorAll(".chart")].map(draw));
 }
 
+for (const figure of document.querySelectorAll(".chart")) {
+  figure.querySelector(".canvas").hidden = false;
+  figure.querySelector("details").open = false;
+}
 drawAll();
 // The page's colours follow the system, or the switch at its top.
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);

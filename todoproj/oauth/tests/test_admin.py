@@ -6,13 +6,14 @@ import re
 from typing import Any
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.test import Client
 from django.urls import reverse
 from oauth2_provider.models import AccessToken, Application, Grant, IDToken, RefreshToken
 
 from todoproj.oauth.tests.clients import OAuthClient, is_live
 from todoproj.oauth.tests.factories import ApplicationFactory, GrantFactory
-from todoproj.users.models import User
+from todoproj.users.models import SecurityEvent, User
 
 ADD = "/admin/oauth2_provider/application/add/"
 
@@ -59,8 +60,8 @@ class TestAdding:
         [
             ({"user": ""}, "Choose the service account"),
             ({"client_type": Application.CLIENT_PUBLIC}, "must keep a secret"),
-            ({"redirect_uris": "http://app.example.com/"}, "neither https nor"),
-            ({"redirect_uris": "javascript:alert(1)"}, "neither https nor"),
+            ({"redirect_uris": "http://app.example.com/"}, "Use an address by https"),
+            ({"redirect_uris": "javascript:alert(1)"}, "Use an address by https"),
             ({"name": "x" * 101}, "at most 100 characters"),
             ({"name": "\u202eppA"}, "can&#x27;t be printed"),
             ({"authorization_grant_type": Application.GRANT_AUTHORIZATION_CODE}, "redirect_uris cannot be empty"),
@@ -123,6 +124,30 @@ class TestTokens:
 
         assert not is_live(tokens["access_token"])
         assert not is_live(tokens["refresh_token"])
+
+    def test_are_revoked_once(self, admin_client: Client, ann: User) -> None:
+        OAuthClient(ApplicationFactory.create()).connect(ann)
+        changelist = reverse("admin:oauth2_provider_refreshtoken_changelist")
+        form = {"action": "revoke", "_selected_action": RefreshToken.objects.get().pk}
+
+        pages = [admin_client.post(changelist, form, follow=True).text for _ in range(2)]
+
+        assert "1 revoked." in pages[0]
+        assert "0 revoked." in pages[1]
+        assert LogEntry.objects.count() == 1
+
+    @pytest.mark.parametrize("how", ["page", "action"])
+    def test_go_with_their_client_which_is_on_record(self, admin_client: Client, ann: User, how: str) -> None:
+        client = ApplicationFactory.create()
+        tokens = OAuthClient(client).connect(ann)
+        changelist = reverse("admin:oauth2_provider_application_changelist")
+        form = {"action": "delete_selected", "_selected_action": [client.pk], "post": "yes"}
+
+        admin_client.post(*((url(client, "delete"), {"post": "yes"}) if how == "page" else (changelist, form)))
+
+        assert not is_live(tokens["access_token"])
+        event = SecurityEvent.objects.get(kind=SecurityEvent.Kind.CLIENT_DELETED)
+        assert (event.client, event.by_id is None) == (client.client_id, False)
 
     def test_are_shown_without_what_they_are_known_by(self, admin_client: Client, ann: User) -> None:
         OAuthClient(ApplicationFactory.create()).connect(ann)

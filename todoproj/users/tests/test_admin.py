@@ -18,7 +18,7 @@ from conversations.models import ChatAccess, Message
 from conversations.tests.factories import MessageFactory
 from tasks.models import Task
 from tasks.tests.factories import TaskFactory
-from todoproj.users.models import PersonalToken, Scope, User
+from todoproj.users.models import PersonalToken, Scope, SecurityEvent, User
 from todoproj.users.services import issue_token, token_digest
 from todoproj.users.tests.factories import PersonalTokenFactory, UserFactory
 from todoproj.users.tests.meanwhile import right_after_reading
@@ -81,6 +81,11 @@ class TestAddingAPerson:
 
         assert response.status_code == 200
         assert not User.objects.filter(username="cleo").exists()
+
+    @pytest.mark.parametrize("id", [".", ".."])
+    def test_an_id_that_no_address_can_have_is_refused(self, admin_client: Client, id: str) -> None:
+        assert "Choose another id." in admin_client.post(ADD_PERSON, new_person(id=id)).text
+        assert not User.objects.filter(pk=id).exists()
 
 
 class TestChangingAPerson:
@@ -453,6 +458,19 @@ class TestIssuedTokens:
         assert PersonalToken.objects.exists()
         assert admin_client.post(path, {"post": "yes"}).status_code == 302
         assert not PersonalToken.objects.exists()
+
+    @pytest.mark.parametrize("how", ["page", "action"])
+    def test_whose_record_is_deleted_are_on_record_as_revoked(self, admin_client: Client, ann: User, how: str) -> None:
+        usable, token = issue_token(user_id="ann")
+        PersonalTokenFactory.create(user=ann, revoked_at=timezone.now())
+        path = reverse("admin:users_personaltoken_delete", args=[usable.pk])
+        form = {"action": "delete_selected", "_selected_action": [row.pk for row in PersonalToken.objects.all()]}
+
+        admin_client.post(*((path, {"post": "yes"}) if how == "page" else (TOKENS, {**form, "post": "yes"})))
+
+        assert authenticate(token) is None
+        event = SecurityEvent.objects.get(kind=SecurityEvent.Kind.TOKEN_REVOKED)
+        assert (event.user, event.detail) == (ann, f"personal token {usable.pk}")
 
     def test_are_filtered_by_state(self, admin_client: Client, ann: User) -> None:
         now = timezone.now()
