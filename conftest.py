@@ -16,6 +16,7 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from pytest_django import Settings
 
+from conversations.models import ChatAccess
 from mcp_tools import usage
 from mcp_tools.protocol import META_CLIENT_CAPABILITIES, META_PROTOCOL_VERSION, REVISIONS
 from mcp_tools.tests.running import LIMITS
@@ -118,6 +119,17 @@ def authenticate(token: str) -> Principal | None:
         return caller_of(token).principal
     except Unauthenticated:
         return None
+
+
+def found(client: Client, path: str, **params: str) -> list[Any]:
+    """The keys of the rows that a list of the admin shows."""
+    return [row.pk for row in client.get(path, params).context["cl"].result_list]
+
+
+def accesses_made() -> list[tuple[Any, ...]]:
+    """Who read, took out or changed chats, as it is on record, the first time first."""
+    rows = ChatAccess.objects.order_by("pk")
+    return list(rows.values_list("action", "actor_id", "person_id", "conversation_id", "detail"))
 
 
 def grant_act_for_any_user(user: User) -> None:

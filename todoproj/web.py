@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import django
 from django.conf import settings
 from django.core.cache import BaseCache, caches, close_caches
+from django.core.handlers.asgi import ASGIHandler, ASGIRequest
 from django.core.handlers.base import reset_urlconf
 from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
 from django.core.signals import request_finished, request_started
@@ -69,7 +70,7 @@ class Handler(WSGIHandler):
         return match
 
 
-class Utf8Request(WSGIRequest):
+class _Utf8:
     """A request in UTF-8, as all are here.
 
     A Content-Type can name any codec that Python has as its charset, also one that only inflates or can't decode, and
@@ -82,6 +83,12 @@ class Utf8Request(WSGIRequest):
 
     @encoding.setter
     def encoding(self, value: Any) -> None: ...
+
+
+class Utf8Request(_Utf8, WSGIRequest): ...
+
+
+class _Utf8ASGIRequest(_Utf8, ASGIRequest): ...
 
 
 def accept_chunked(application: WSGIApplication) -> WSGIApplication:
@@ -143,6 +150,15 @@ def _refuse(start_response: StartResponse, status: int, detail: str) -> list[byt
     body = json.dumps(content).encode()
     start_response(f"{status} {content['title']}", [("Content-Type", PROBLEM_JSON), ("Content-Length", str(len(body)))])
     return [body]
+
+
+def asgi_application() -> ASGIHandler:
+    """Django's ASGI application. Of what is here, it needs no more than UTF-8."""
+    django.setup(set_prefix=False)
+    import_module("todoproj.throttling")
+    handler = ASGIHandler()
+    handler.request_class = _Utf8ASGIRequest
+    return handler
 
 
 def web_application(request_class: type[WSGIRequest] = Utf8Request) -> WSGIApplication:

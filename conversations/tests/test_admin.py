@@ -16,6 +16,7 @@ from django.utils import timezone
 
 import conversations.admin
 import conversations.models
+from conftest import found
 from conversations import accesses
 from conversations.models import Conversation, Message, Role
 from conversations.tests.factories import ConversationFactory, MessageFactory
@@ -29,10 +30,6 @@ MESSAGES = reverse("admin:conversations_message_changelist")
 
 def page(row: Model, name: str = "change") -> str:
     return reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_{name}", args=[row.pk])
-
-
-def found(client: Client, path: str, **params: Any) -> list[int]:
-    return [row.pk for row in client.get(path, params).context["cl"].result_list]
 
 
 class TestReadOnly:

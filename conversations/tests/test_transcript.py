@@ -15,6 +15,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import urlencode
 
+from conftest import accesses_made
 from conversations import accesses, transcript, transcript_admin
 from conversations.admin import MessageAdmin
 from conversations.markdown import Steps, to_html
@@ -635,10 +636,6 @@ class TestRedaction:
 
 
 class TestWhoLooked:
-    def views(self) -> list[tuple[Any, ...]]:
-        rows = ChatAccess.objects.order_by("pk")
-        return list(rows.values_list("action", "actor_id", "person_id", "conversation_id", "detail"))
-
     def test_an_opening_is_kept_once_with_all_its_pages(
         self, client: Client, staff: Callable[..., User], conversation: Conversation
     ) -> None:
@@ -649,7 +646,7 @@ class TestWhoLooked:
         for page in ["?oldest=", "?" + urlencode(first.context["page"].earlier)]:
             assert client.get(url(conversation) + page).status_code == 200
 
-        assert self.views() == [("viewed", reader.pk, "ann", conversation.pk, "transcript")]
+        assert accesses_made() == [("viewed", reader.pk, "ann", conversation.pk, "transcript")]
 
     def test_another_opening_is_kept_too(
         self, client: Client, staff: Callable[..., User], conversation: Conversation
@@ -698,7 +695,7 @@ class TestWhoLooked:
             client.get(reverse(f"admin:conversations_message_{page}", args=[message.pk]))
             ChatAccess.objects.update(created_at=timezone.now() - accesses.RELOAD)
 
-        assert self.views() == [("viewed", reader.pk, "ann", conversation.pk, f"message {message.pk}")] * 3
+        assert accesses_made() == [("viewed", reader.pk, "ann", conversation.pk, f"message {message.pk}")] * 3
 
     def test_the_list_of_messages_is_kept_with_what_is_known(
         self, client: Client, staff: Callable[..., User], conversation: Conversation
@@ -706,7 +703,7 @@ class TestWhoLooked:
         reader = staff("view_message")
         messages = reverse("admin:conversations_message_changelist")
         client.get(messages)
-        assert self.views() == []
+        assert accesses_made() == []
         MessageFactory.create(conversation=conversation)
         client.get(messages)
         MessageFactory.create(conversation__user=conversation.user)
@@ -715,7 +712,7 @@ class TestWhoLooked:
         client.get(messages)
 
         seen = [("ann", conversation.pk), ("ann", None), ("", None)]
-        assert self.views() == [("viewed", reader.pk, *whose, "list of messages") for whose in seen]
+        assert accesses_made() == [("viewed", reader.pk, *whose, "list of messages") for whose in seen]
 
     def test_a_search_is_kept_without_its_words(self, client: Client, staff: Callable[..., User]) -> None:
         reader = staff(*READ)
@@ -723,10 +720,10 @@ class TestWhoLooked:
 
         client.get(conversations)
         client.get(conversations, {"q": " "})
-        assert self.views() == []
+        assert accesses_made() == []
         client.get(conversations, {"q": "secret"})
 
-        assert self.views() == [("viewed", reader.pk, "", None, "search in the list of conversations")]
+        assert accesses_made() == [("viewed", reader.pk, "", None, "search in the list of conversations")]
 
     def test_each_search_is_another(self, client: Client, staff: Callable[..., User]) -> None:
         staff(*READ)

@@ -9,8 +9,8 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from conftest import accesses_made
 from conversations import accesses
-from conversations.models import ChatAccess
 from mcp_tools.models import ToolCall
 from mcp_tools.tests.factories import ToolCallFactory
 from todoproj.users.models import User
@@ -88,13 +88,9 @@ class TestWhoLooked:
         client.force_login(reader)
         return reader
 
-    def views(self) -> list[tuple[Any, ...]]:
-        rows = ChatAccess.objects.order_by("pk")
-        return list(rows.values_list("action", "actor_id", "person_id", "conversation_id", "detail"))
-
     def test_the_list_is_kept_with_what_is_known(self, client: Client, reader: User, ann: User) -> None:
         client.get(CALLS)
-        assert self.views() == []
+        assert accesses_made() == []
         call = ToolCallFactory.create(conversation__user=ann)
         client.get(CALLS)
         ToolCallFactory.create(user=ann, conversation=None)
@@ -103,7 +99,7 @@ class TestWhoLooked:
         client.get(CALLS)
 
         seen = [("ann", call.conversation_id), ("ann", None), ("", None)]
-        assert self.views() == [("viewed", reader.pk, *whose, "list of tool calls") for whose in seen]
+        assert accesses_made() == [("viewed", reader.pk, *whose, "list of tool calls") for whose in seen]
 
     def test_the_page_of_a_call_is_kept_by_its_number(self, client: Client, reader: User, ann: User) -> None:
         call = ToolCallFactory.create(conversation__user=ann)
@@ -111,7 +107,7 @@ class TestWhoLooked:
         for _ in range(2):
             assert client.get(page(call)).status_code == 200
 
-        assert self.views() == [("viewed", reader.pk, "ann", call.conversation_id, f"tool call {call.pk}")]
+        assert accesses_made() == [("viewed", reader.pk, "ann", call.conversation_id, f"tool call {call.pk}")]
 
     def test_nobody_reads_unseen(self, client: Client, reader: User, monkeypatch: pytest.MonkeyPatch) -> None:
         call = ToolCallFactory.create(arguments={"title": "Buy milk"}, conversation__title="Shopping")

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.contrib.auth.models import Permission
@@ -64,10 +64,10 @@ def page(pages: Pages, admin: User, scheme: Scheme) -> Page:
 def open_as(pages: Pages) -> Callable[..., Page]:
     """Opens a page for a member of staff with some permissions."""
 
-    def open(path: str, *permissions: str, width: int = 1280, scheme: Scheme = "light") -> Page:
+    def open(path: str, *permissions: str, width: int = 1280, scheme: Scheme = "light", **options: Any) -> Page:
         # By a name that is the same in every picture.
         user = UserFactory.create(is_staff=True, username=f"staff{len(pages.contexts) + 1}")
         user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
-        return pages.open(path, user, {"width": width, "height": 900}, color_scheme=scheme)
+        return pages.open(path, user, {"width": width, "height": 900}, color_scheme=scheme, **options)
 
     return open

@@ -78,7 +78,9 @@ class TestExport:
         MessageFactory.create()
         page = open_as(LIST, "view_conversation", "export_chats", width=width)
 
-        for button in page.get_by_role("button", name="Export all that are filtered").all():
+        buttons = page.get_by_role("button", name="Export all that are filtered")
+        expect(buttons).to_have_count(2)
+        for button in buttons.all():
             box = button.bounding_box()
             assert box is not None
             assert box["x"] >= 0
@@ -143,6 +145,13 @@ class TestActivity:
 
         expect(page.locator("#content")).to_contain_text("There is nothing to show.")
         assert serious_faults(page) == []
+
+    def test_without_a_script_the_figures_are_there(self, open_as: Open) -> None:
+        fill_days()
+        page = open_as(ACTIVITY, "view_conversation", java_script_enabled=False)
+
+        expect(page.locator("#messages-figures tbody tr").first).to_be_visible()
+        expect(page.locator("canvas").first).to_be_hidden()
 
     def test_colours_follow_the_switch(self, open_as: Open) -> None:
         fill_days()

@@ -38,6 +38,26 @@ class TestIdleWork:
         assert "reset_queries" in receivers(DEBUG="true")["request_started"]
 
 
+ASK_ASGI = """
+import asyncio
+import httpx
+from todoproj.asgi import application
+
+async def ask():
+    transport = httpx.ASGITransport(application)
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+        odd = {"Content-Type": "text/plain; charset=zlib_codec"}
+        return [(await client.get("/health")).status_code, (await client.get("/api/docs/?q=1", headers=odd)).status_code,
+            (await client.post("/mcp?q=1", headers=odd)).status_code]
+
+print(asyncio.run(ask()))
+"""
+
+
+def test_asgi_serves_the_same() -> None:
+    assert run_python(ASK_ASGI, DATABASE_URL="sqlite:///:memory:").endswith("[200, 200, 401]")
+
+
 @pytest.mark.django_db
 class TestPagesForPeople:
     @pytest.mark.parametrize("page", ["/admin/login/", "/api/docs/"])

@@ -7,6 +7,7 @@ whoever reads the mail; nobody can make an account for a stranger's address and 
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from django.conf import settings
@@ -21,6 +22,8 @@ from todoproj.users import events
 from todoproj.users.erasure import erase_person
 from todoproj.users.events import Kind
 from todoproj.users.models import User, new_user_id
+
+logger = logging.getLogger(__name__)
 
 _SALT = "todoproj.users.accounts"
 
@@ -38,6 +41,10 @@ class ConfirmationRefused(Exception):
     """The token from the mail is no good, has been used, or is too old."""
 
 
+class MailFailed(Exception):
+    """The mail server could not be reached, or did not take the mail."""
+
+
 class TooLate(Exception):
     """The person was deactivated or cut off, or has another password, since theirs was checked."""
 
@@ -50,7 +57,7 @@ def request_password(*, email: str, site: str) -> None:
     """Mail a token to this address, by which whoever reads it can choose a password (`confirm`).
 
     site: the name of the server, for the mail. Whether there is an account already changes neither the answer nor, by
-    more than chance does, the time that it takes.
+    more than chance does, the time that it takes. Raises MailFailed.
     """
     address = email.strip().lower()
     user = User.objects.with_email(address)
@@ -62,7 +69,12 @@ def request_password(*, email: str, site: str) -> None:
         how = f"Open this page within a day: {settings.CONFIRM_URL.replace('{token}', token)}"
     else:
         how = f"Choose a password within a day, with this token: {token}"
-    send_mail(f"Your account at {site}", _MAIL.format(site=site, purpose=purpose, how=how), None, [address])
+    try:
+        send_mail(f"Your account at {site}", _MAIL.format(site=site, purpose=purpose, how=how), None, [address])
+    except OSError as error:  # as are smtplib's own
+        # No more than the kind: the text can hold the address.
+        logger.error("mail could not be sent: %s", type(error).__name__)
+        raise MailFailed from None
 
 
 def confirm(*, token: str, password: str) -> User:

@@ -13,7 +13,7 @@ from django.http import StreamingHttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
-from rest_framework.exceptions import AuthenticationFailed, NotFound, PermissionDenied, Throttled
+from rest_framework.exceptions import APIException, AuthenticationFailed, NotFound, PermissionDenied, Throttled
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.throttling import BaseThrottle
@@ -59,6 +59,11 @@ class RegisterThrottle(AddressThrottle):
     limit = throttling.REGISTER
 
 
+class MailUnavailable(APIException):
+    status_code = status.HTTP_503_SERVICE_UNAVAILABLE
+    default_detail = "No mail can be sent just now. Try again later."
+
+
 class Anonymous(APIView):
     """Called without a token."""
 
@@ -85,7 +90,10 @@ class Register(Anonymous):
         """Sign up, or choose a new password: what to do next is mailed to the address, whoever it belongs to."""
         if not settings.SIGN_UP_OPEN:
             raise NotFound
-        accounts.request_password(**given(RegisterSerializer, request.data), site=request.get_host())
+        try:
+            accounts.request_password(**given(RegisterSerializer, request.data), site=request.get_host())
+        except accounts.MailFailed:
+            raise MailUnavailable from None
         return Response(status=status.HTTP_202_ACCEPTED)
 
 

@@ -56,6 +56,8 @@ class Command(BaseCommand):
             filters.append("one person's")
         if conversation is not None:
             chosen = chosen.filter(pk__in=conversation)
+            if missing := set(conversation) - set(chosen.values_list("pk", flat=True)):
+                raise CommandError(f"There is no conversation {', '.join(map(str, sorted(missing)))}.")
             filters.append("by id")
         if since is not None:
             chosen = chosen.filter(updated_at__gte=since)

@@ -28,6 +28,7 @@ from todoproj.users.services import issue_token
 from todoproj.users.tests.factories import UserFactory
 
 PASSWORD = "correct horse battery"
+SMTP = "django.core.mail.backends.smtp.EmailBackend"
 ANOTHER = "staple of another kind"
 
 
@@ -154,6 +155,15 @@ class TestSignUp:
         assert not User.objects.exists()
         # And the token is still good.
         assert api.post("confirm", token=mailed_token(), password=PASSWORD).status_code == 200
+
+    @pytest.mark.parametrize("email", ["ann@example.com", "new@example.com"])
+    def test_without_a_mail_server(self, api: Api, ann: User, settings: Settings, email: str) -> None:
+        settings.EMAIL_BACKEND, settings.EMAIL_HOST, settings.EMAIL_PORT = SMTP, "127.0.0.1", 1
+        refused = api.post("register", email=email)
+        assert (refused.status_code, refused.json()["detail"]) == (
+            503,
+            "No mail can be sent just now. Try again later.",
+        )
 
     def test_closed(self, api: Api, settings: Settings) -> None:
         settings.SIGN_UP_OPEN = False

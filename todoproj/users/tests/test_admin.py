@@ -13,7 +13,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from conftest import authenticate
+from conftest import authenticate, found
 from conversations.models import ChatAccess, Message
 from conversations.tests.factories import MessageFactory
 from tasks.models import Task
@@ -29,11 +29,6 @@ CHANGE_ANN = reverse("admin:users_user_change", args=["ann"])
 TOKENS = reverse("admin:users_personaltoken_changelist")
 ADD_TOKEN = reverse("admin:users_personaltoken_add")
 PASSWORD = "a-long-made-up-password-7"
-
-
-def found(client: Client, path: str, **params: str) -> list[Any]:
-    """The keys of the rows that a list shows."""
-    return [row.pk for row in client.get(path, params).context["cl"].result_list]
 
 
 def staff(*codenames: str) -> Client:
