@@ -47,8 +47,8 @@ async def ask():
     transport = httpx.ASGITransport(application)
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         odd = {"Content-Type": "text/plain; charset=zlib_codec"}
-        return [(await client.get("/health")).status_code, (await client.get("/api/docs/?q=1", headers=odd)).status_code,
-            (await client.post("/mcp?q=1", headers=odd)).status_code]
+        asked = [("GET", "/health", {}), ("GET", "/api/docs/?q=1", odd), ("POST", "/mcp?q=1", odd)]
+        return [(await client.request(method, path, headers=headers)).status_code for method, path, headers in asked]
 
 print(asyncio.run(ask()))
 """
