@@ -1,4 +1,4 @@
-"""What is left of a service account that was erased in the calls that it made for others: not its id."""
+"""Calls that a service account made for others no longer name it once it is erased."""
 
 from django.db.models import F
 

@@ -51,6 +51,7 @@ def proxy(tmp_path: Path, server: RunningServer) -> Iterator[Proxy]:
         "127.0.0.1:8000": f"127.0.0.1:{server.port}",
         "listen 443 ssl": f"listen 127.0.0.1:{port} ssl",
         "listen 80": f"listen 127.0.0.1:{free_port()}",
+        "/var/log/nginx/todoproj.log": str(tmp_path / "access.log"),
         "client_body_timeout 20s": f"client_body_timeout {BODY_TIMEOUT}s",
     }.items():
         assert configuration.count(documented) == 1, documented
@@ -58,8 +59,7 @@ def proxy(tmp_path: Path, server: RunningServer) -> Iterator[Proxy]:
     folders = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
     kept = "".join(f"{name}_temp_path {tmp_path}/{name};" for name in folders)
     (tmp_path / "nginx.conf").write_text(
-        f"daemon off; master_process off; pid {tmp_path}/nginx.pid; events {{}}"
-        f"http {{ access_log off; {kept} {configuration} }}"
+        f"daemon off; master_process off; pid {tmp_path}/nginx.pid; events {{}}http {{ {kept} {configuration} }}"
     )
     nginx = ["nginx", "-p", str(tmp_path), "-c", str(tmp_path / "nginx.conf"), "-e", str(tmp_path / "nginx.log")]
     with subprocess.Popen(nginx) as process:
@@ -124,3 +124,14 @@ def test_a_header_with_an_underscore_is_dropped(proxy: Proxy, server: RunningSer
     headers["MCP_Protocol_Version"] = "none"
     assert server.http.post(f"{server.site}/mcp", content=body, headers=headers).status_code == 400
     assert proxy.http.post("/mcp", content=body, headers=headers).status_code == 200
+
+
+def test_its_log_holds_no_query(proxy: Proxy, tmp_path: Path) -> None:
+    assert proxy.http.get("/admin/conversations/conversation/?q=secret").status_code == 302
+    log = tmp_path / "access.log"
+    # It is written once the answer is out.
+    deadline = time.monotonic() + PATIENCE
+    while "/admin/conversations/" not in log.read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert "secret" not in log.read_text()
