@@ -21,6 +21,7 @@ env.read_env(BASE_DIR / ".env")
 
 
 def whole_number(name: str, *, default: int, least: int = 0) -> int:
+    """A number from `least` up."""
     text = env.str(name, default=str(default))
     if not (re.fullmatch(r"[0-9]{1,9}", text) and int(text) >= least):
         raise ImproperlyConfigured(f"{name} is {text!r}. Use a whole number from {least} up, such as {default}.")
