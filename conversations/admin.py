@@ -6,13 +6,11 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from django.contrib import admin, messages
-from django.contrib.admin.utils import quote
 from django.contrib.admin.views.main import SEARCH_VAR
 from django.core.exceptions import ValidationError
 from django.db.models import Model, Q, QuerySet
 from django.db.models.functions import Left
 from django.http import HttpRequest
-from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
@@ -35,10 +33,14 @@ from todoproj.admin import (
     PersonRowsAdmin,
     ViewOnly,
     WithinFilter,
+    change_link,
+    may_see,
+    page_link,
     people_named,
     row_number,
 )
 from todoproj.text import is_storable
+from todoproj.users.models import User
 
 # What the list of conversations shows of one without a title.
 SUBJECT_LENGTH = 60
@@ -155,6 +157,8 @@ class MessageAdmin(MessagePagesAdmin):
 
     @admin.display(description="conversation")
     def thread(self, message: Message) -> SafeString:
+        if not may_see(Conversation):
+            return format_html("{}", message.conversation)
         return format_html('<a href="{}">{}</a>', message_url(message), message.conversation)
 
     @admin.display(description="content")
@@ -170,11 +174,11 @@ class MessageAdmin(MessagePagesAdmin):
 class ChatAccessAdmin(ViewOnly, LargeTableAdmin[ChatAccess]):
     """Who read whose chats, took them out or changed them; nobody changes that."""
 
-    list_display = ("created_at", "action", "actor", "person", "conversation", "detail")
+    list_display = ("created_at", "action", "by", "person", "conversation", "detail")
     list_filter = ("action", WithinFilter)
     list_select_related = ("actor",)
     ordering = ("-created_at", "-id")
-    fields = ("created_at", "action", "actor", "person", "conversation", "detail")
+    fields = ("created_at", "action", "by", "person", "conversation", "detail")
     search_fields = ("conversation_id", "person_id")
     search_help_text = "A conversation's number such as 7, or the whole id or email address of a person or of staff."
 
@@ -184,17 +188,15 @@ class ChatAccessAdmin(ViewOnly, LargeTableAdmin[ChatAccess]):
         number = row_number(term)
         return found if number is None else found | Q(conversation_id=number)
 
+    @admin.display(description="actor")
+    def by(self, access: ChatAccess) -> SafeString:
+        return change_link(access.actor, access.actor.get_username()) if access.actor else SafeString("-")
+
     @admin.display(description="person")
     def person(self, access: ChatAccess) -> SafeString:
-        return self._link("users_user", access.person_id)
+        return page_link(User, access.person_id, access.person_id) if access.person_id else SafeString("-")
 
     @admin.display(description="conversation")
     def conversation(self, access: ChatAccess) -> SafeString:
-        return self._link("conversations_conversation", access.conversation_id)
-
-    @staticmethod
-    def _link(name: str, pk: str | int | None) -> SafeString:
-        # It may be gone: then the page says so.
-        if not pk:
-            return SafeString("-")
-        return format_html('<a href="{}">{}</a>', reverse(f"admin:{name}_change", args=[quote(pk)]), pk)
+        number = access.conversation_id
+        return page_link(Conversation, number, number) if number else SafeString("-")

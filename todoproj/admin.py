@@ -33,6 +33,7 @@ from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 
 from todoproj.keyset import after, opposite
+from todoproj.logs import current_request
 from todoproj.text import is_storable
 
 # How far rows are counted where a number is wanted.
@@ -319,10 +320,23 @@ class ViewOnly:
         return False
 
 
+def may_see(model: type[Model]) -> bool:
+    """Whether whoever is being served may see the model's rows in the admin."""
+    request = current_request()
+    return request is not None and admin.site.get_model_admin(model).has_view_permission(request)
+
+
+def page_link(model: type[Model], pk: Any, text: Any) -> SafeString:
+    """A link to a row's own page, whether or not the row is still there; for who may not see it, the text alone."""
+    if not may_see(model):
+        return format_html("{}", text)
+    url = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_change", args=[quote(pk)])
+    return format_html('<a href="{}">{}</a>', url, text)
+
+
 def change_link(row: Model, text: str = "") -> SafeString:
-    """A link to the row's own page."""
-    url = reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_change", args=[quote(row.pk)])
-    return format_html('<a href="{}">{}</a>', url, text or row)
+    """As `page_link`; without a text, by what the row is called."""
+    return page_link(type(row), row.pk, text or row)
 
 
 def is_person(term: str) -> Q:

@@ -92,6 +92,8 @@ class NewApplicationForm(ApplicationForm):
 class ApplicationAdmin(LargeTableAdmin[Any]):
     """A secret is shown once, when it is made."""
 
+    # The toolkit's page for an application is not served.
+    view_on_site = False
     autocomplete_fields = ("user",)
     list_display = ("__str__", "client_id", "authorization_grant_type", "client_type", "registration_source", "created")
     list_filter = ("authorization_grant_type", "registration_source", ("user", LinkedRowFilter))
@@ -185,6 +187,10 @@ class HeldAdmin(ViewOnly, PersonRowsAdmin[Any]):
         owner = row.user or (row.application and row.application.user)
         return change_link(owner, owner.get_username()) if owner else SafeString("-")
 
+    @admin.display(description="application")
+    def client(self, row: Any) -> SafeString:
+        return change_link(row.application) if row.application else SafeString("-")
+
 
 class TokenAdmin(HeldAdmin):
     actions = ("revoke",)
@@ -204,20 +210,20 @@ class TokenAdmin(HeldAdmin):
 @admin.register(AccessToken)
 class AccessTokenAdmin(TokenAdmin):
     list_select_related = ("user", "application__user")
-    list_display = ("__str__", "person", "application", "scope", "created", "expires")
-    fields = ("person", "application", "scope", "resource", "created", "expires")
+    list_display = ("__str__", "person", "client", "scope", "created", "expires")
+    fields = ("person", "client", "scope", "resource", "created", "expires")
 
 
 @admin.register(RefreshToken)
 class RefreshTokenAdmin(TokenAdmin):
     list_select_related = ("user", "application__user")
-    list_display = ("__str__", "person", "application", "created", "revoked")
-    fields = ("person", "application", "resource", "created", "revoked")
+    list_display = ("__str__", "person", "client", "created", "revoked")
+    fields = ("person", "client", "resource", "created", "revoked")
 
 
 @admin.register(Grant)
 class GrantAdmin(HeldAdmin):
     """Authorization codes that no client has redeemed yet."""
 
-    list_display = ("__str__", "person", "application", "scope", "created", "expires")
-    fields = ("person", "application", "scope", "redirect_uri", "resource", "created", "expires")
+    list_display = ("__str__", "person", "client", "scope", "created", "expires")
+    fields = ("person", "client", "scope", "redirect_uri", "resource", "created", "expires")

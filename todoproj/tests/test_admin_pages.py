@@ -1,15 +1,17 @@
 """Every page of every admin opens, and none asks the database more for many rows than for few."""
 
 import json
+import re
 from collections.abc import Callable
 from datetime import timedelta
+from html import unescape
 from typing import Any
 
 import pytest
 from django.apps import apps
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import Group
+from django.contrib.auth.models import Group, Permission
 from django.contrib.contenttypes.models import ContentType
 from django.db import connection
 from django.db.models import Model
@@ -129,6 +131,21 @@ class TestEveryPageOpens:
         for page in ["change", "history", "delete"]:
             for pk in [MAKE[model]().pk, 987_654_321]:
                 assert client.get(url(model, page, pk)).status_code == 403
+
+    def test_no_link_leads_where_one_may_not_go(self, client: Client, model: type[Model], db: None) -> None:
+        reader = UserFactory.create(is_staff=True)
+        codename = f"view_{model._meta.model_name}"
+        reader.user_permissions.add(
+            Permission.objects.get(content_type__app_label=model._meta.app_label, codename=codename)
+        )
+        client.force_login(reader)
+        row = MAKE[model]()
+
+        for page in [url(model, "changelist"), url(model, "change", row.pk)]:
+            content = client.get(page, follow=True).text
+            links = {link for link in re.findall(r'<a [^>]*href="(/admin/[^"#]*)', content) if "logout" not in link}
+            assert len(links) > 1
+            assert not [link for link in links if client.get(unescape(link)).status_code == 403]
 
     @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"])
     def test_other_methods_are_refused(self, admin_client: Client, model: type[Model], method: str) -> None:

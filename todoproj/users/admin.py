@@ -35,6 +35,7 @@ from todoproj.admin import (
     change_link,
     is_person,
     log_actions,
+    may_see,
 )
 from todoproj.text import is_storable
 from todoproj.users.erasure import belonging, erase_person
@@ -168,7 +169,7 @@ class UserAdmin(LargeTableAdmin[User], DjangoUserAdmin):  # type: ignore[type-ar
         links = [
             (LinkedRowFilter.url(model, field, person.pk), model._meta.verbose_name_plural)
             for model, field in self._belonging()
-            if self.admin_site.is_registered(model)
+            if self.admin_site.is_registered(model) and may_see(model)
         ]
         return format_html_join(", ", '<a href="{}">{}</a>', links)
 
@@ -356,11 +357,15 @@ class PersonalTokenAdmin(ServiceWritesAdmin[PersonalToken]):
 class SecurityEventAdmin(ViewOnly, PersonRowsAdmin[SecurityEvent]):
     """For staff to read; nobody changes what happened."""
 
-    list_display = ("created_at", "kind", "person", "detail", "address", "by")
+    list_display = ("created_at", "kind", "person", "detail", "address", "actor")
     list_filter = ("kind", WithinFilter, ("user", LinkedRowFilter))
     list_select_related = ("user", "by")
     ordering = ("-id",)
-    fields = ("created_at", "kind", "person", "detail", "client", "address", "by", "request_id")
+    fields = ("created_at", "kind", "person", "detail", "client", "address", "actor", "request_id")
+
+    @admin.display(description="by")
+    def actor(self, event: SecurityEvent) -> SafeString:
+        return change_link(event.by, event.by.get_username()) if event.by else SafeString("-")
 
 
 def _lock(person: User) -> None:
