@@ -33,10 +33,10 @@ from todoproj.admin import (
     PersonRowsAdmin,
     ViewOnly,
     WithinFilter,
-    change_link,
-    may_see,
+    link,
     page_link,
     people_named,
+    person_link,
     row_number,
 )
 from todoproj.text import is_storable
@@ -157,9 +157,7 @@ class MessageAdmin(MessagePagesAdmin):
 
     @admin.display(description="conversation")
     def thread(self, message: Message) -> SafeString:
-        if not may_see(Conversation):
-            return format_html("{}", message.conversation)
-        return format_html('<a href="{}">{}</a>', message_url(message), message.conversation)
+        return link(Conversation, message_url(message), message.conversation)
 
     @admin.display(description="content")
     def beginning(self, message: Any) -> str:
@@ -190,7 +188,7 @@ class ChatAccessAdmin(ViewOnly, LargeTableAdmin[ChatAccess]):
 
     @admin.display(description="actor")
     def by(self, access: ChatAccess) -> SafeString:
-        return change_link(access.actor, access.actor.get_username()) if access.actor else SafeString("-")
+        return person_link(access.actor)
 
     @admin.display(description="person")
     def person(self, access: ChatAccess) -> SafeString:

@@ -24,7 +24,7 @@ from conversations.accesses import record_view
 from conversations.models import NOTE_MAX_LENGTH, ChatAccess, Conversation, Message
 from conversations.services import add_note, redact_message
 from conversations.transcript import AFTER, AT, BEFORE, OLDEST, Page, read_page
-from todoproj.admin import LargeTableAdmin, change_link
+from todoproj.admin import LargeTableAdmin, person_link
 from todoproj.keyset import Position, beyond
 from todoproj.text import LinesField, validate_storable
 
@@ -190,7 +190,7 @@ class TranscriptAdmin(LargeTableAdmin[Conversation]):
             "may_open_messages": reader.has_perm("conversations.view_message"),
             "may_redact": reader.has_perms(["conversations.view_message", "conversations.redact_chats"]),
             "may_see_tasks": reader.has_perm("tasks.view_task"),
-            "person": change_link(conversation.user, conversation.user.get_username()),
+            "person": person_link(conversation.user),
             "accesses": list(accesses.order_by("-created_at", "-pk")[:ACCESSES_SHOWN]) if may_see_accesses else None,
             **(extra_context or {}),
         }

@@ -1,31 +1,29 @@
 """Whose list a tool works on: the `user_id` rule, written once for all five."""
 
 from dataclasses import dataclass
-from typing import Self
 
 from mcp_tools.recording import Record, RecordedPerson
 from todoproj.users.principals import Caller, Person
 
 
-@dataclass(slots=True)
+def charge(caller: Caller, *, user_id: object) -> None:
+    """Count a call, before anything is done for it. user_id: the argument, whatever was sent.
+
+    Raises Throttled, and Unauthenticated if that has come out by now.
+    """
+    if user_id is not None or caller.on_behalf_of is not None:
+        # Whoever acts for many has a limit of their own, which is known once they are.
+        caller.authenticate()
+    caller.charge()
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """One call of a tool: who makes it, the scope that it takes, and what to write down of it, if that is wanted."""
 
     caller: Caller
     scope: str
     record: Record | None = None
-
-    @classmethod
-    def begin(cls, caller: Caller, scope: str, *, user_id: object) -> Self:
-        """A call, counted before anything is done for it. user_id: the argument, whatever was sent.
-
-        Raises Throttled, and Unauthenticated if that has come out by now.
-        """
-        if user_id is not None or caller.on_behalf_of is not None:
-            # Whoever acts for many has a limit of their own, which is known once they are.
-            caller.authenticate()
-        caller.charge()
-        return cls(caller, scope)
 
     def person(self, user_id: str | None) -> Person:
         """The person that the call is for.

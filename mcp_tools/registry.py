@@ -17,7 +17,7 @@ from mcp.types import ToolAnnotations
 from mcp_server import MCPToolset
 
 from mcp_tools import replies, usage
-from mcp_tools.identity import Call
+from mcp_tools.identity import Call, charge
 from mcp_tools.protocol import JSON, Tool, ToolResult, encode, tool_result
 from mcp_tools.recording import Record, conversation_named, count_refusal
 from todoproj.logs import apology
@@ -97,16 +97,17 @@ def _tool(toolset: type[MCPToolset], method: Any, registered: RegisteredTool) ->
         conversation_id = None
         user_id = arguments.get("user_id")
         try:
-            call = Call.begin(caller, declaration.scope, user_id=user_id)
+            charge(caller, user_id=user_id)
             conversation_id = conversation_named(meta)
             # Agents send null for what they leave out. What there is no argument of is refused with any value.
             known = model.model_fields
             given = model.model_validate(
                 {name: value for name, value in arguments.items() if value is not None or name not in known}
             )
+            record = None
             if writes or conversation_id is not None:
-                call.record = Record(registered.name, arguments, caller, meta, conversation_id, started)
-            reply = method(toolset(context=call), **vars(given))
+                record = Record(registered.name, arguments, caller, meta, conversation_id, started)
+            reply = method(toolset(context=Call(caller, declaration.scope, record)), **vars(given))
         except Exception as fault:
             reply, missing_scope = _explain(fault, caller, declaration.scope, schema)
             if conversation_id is not None:

@@ -16,7 +16,7 @@ from typing import Final
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
-from mcp_tools.identity import Call
+from mcp_tools.identity import Call, charge
 from mcp_tools.protocol import INVALID_PARAMS, JSON, ProtocolError, Resources, encode
 from mcp_tools.replies import listed
 from tasks import services
@@ -47,7 +47,8 @@ def own_person(caller: Caller) -> Iterator[Person]:
     """The caller's. Raises ProtocolError for a service account that names nobody, or somebody it may not act for,
     MissingScope, Throttled and Unauthenticated."""
     try:
-        yield Call.begin(caller, Scope.TASKS_READ, user_id=None).person(None)
+        charge(caller, user_id=None)
+        yield Call(caller, Scope.TASKS_READ).person(None)
         logger.info("tasks read", extra={"principal": caller.user_id})
     except ValidationError:
         raise ProtocolError(

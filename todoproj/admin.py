@@ -326,17 +326,25 @@ def may_see(model: type[Model]) -> bool:
     return request is not None and admin.site.get_model_admin(model).has_view_permission(request)
 
 
+def link(model: type[Model], url: str, text: Any) -> SafeString:
+    """A link to a page about rows of the model; for who may not see them, the text alone."""
+    return format_html('<a href="{}">{}</a>', url, text) if may_see(model) else format_html("{}", text)
+
+
 def page_link(model: type[Model], pk: Any, text: Any) -> SafeString:
-    """A link to a row's own page, whether or not the row is still there; for who may not see it, the text alone."""
-    if not may_see(model):
-        return format_html("{}", text)
+    """A link to a row's own page, whether or not the row is still there."""
     url = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_change", args=[quote(pk)])
-    return format_html('<a href="{}">{}</a>', url, text)
+    return link(model, url, text)
 
 
 def change_link(row: Model, text: str = "") -> SafeString:
     """As `page_link`; without a text, by what the row is called."""
     return page_link(type(row), row.pk, text or row)
+
+
+def person_link(person: Any) -> SafeString:
+    """A person's page by their username; `-` for nobody."""
+    return change_link(person, person.get_username()) if person else SafeString("-")
 
 
 def is_person(term: str) -> Q:
@@ -441,7 +449,18 @@ class PersonRowsAdmin(LargeTableAdmin[M]):
 
     @admin.display(description="person")
     def person(self, row: Any) -> SafeString:
-        return change_link(row.user, row.user.get_username()) if row.user else SafeString("-")
+        return person_link(row.user)
+
+
+class ShownOnceAdmin(LargeTableAdmin[M]):
+    """An admin in which the page after a row was added is the only one that shows its secret."""
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        # Whatever the button, that page comes next.
+        only_save = {"show_save_and_add_another": False, "show_save_and_continue": False}
+        return super().add_view(request, form_url, only_save | (extra_context or {}))
 
 
 class ServiceWritesAdmin(PersonRowsAdmin[M]):

@@ -152,10 +152,15 @@ def _refuse(start_response: StartResponse, status: int, detail: str) -> list[byt
     return [body]
 
 
+def _set_up() -> None:
+    django.setup(set_prefix=False)
+    # Its counts are shared by the processes that are forked after it was imported; it wants settings to be there.
+    import_module("todoproj.throttling")
+
+
 def asgi_application() -> ASGIHandler:
     """Django's ASGI application. Of what is here, it needs no more than UTF-8."""
-    django.setup(set_prefix=False)
-    import_module("todoproj.throttling")
+    _set_up()
     handler = ASGIHandler()
     handler.request_class = _Utf8ASGIRequest
     return handler
@@ -163,10 +168,8 @@ def asgi_application() -> ASGIHandler:
 
 def web_application(request_class: type[WSGIRequest] = Utf8Request) -> WSGIApplication:
     """Django's WSGI application, with all that is here."""
-    django.setup(set_prefix=False)
+    _set_up()
     handler = Handler()
-    # Its counts are shared by the processes that are forked after it was imported; it wants settings to be there.
-    import_module("todoproj.throttling")
     handler.request_class = request_class
     _leave_out_idle_work()
     request_started.disconnect(close_old_connections)

@@ -171,6 +171,20 @@ def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(erasure, "BATCH", 1)
 
 
+def fail_at_the_end_of_erasing(user: User) -> None:
+    """Erase somebody; the last transaction fails, when all is done in it."""
+
+    def fail(**_: Any) -> None:
+        raise RuntimeError
+
+    erasure.person_erased.connect(fail)
+    try:
+        with pytest.raises(RuntimeError):
+            erase_by_service(user)
+    finally:
+        erasure.person_erased.disconnect(fail)
+
+
 class TestErasing:
     @pytest.mark.parametrize("erase", WAYS)
     def test_nothing_that_tells_of_them_is_left(self, ida: User, other: User, erase: Callable[[User], None]) -> None:
@@ -251,15 +265,7 @@ class TestErasing:
             ToolCall.objects.create(**call_for(other, principal=ID))
             events.record(Kind.LOGGED_IN, user_id=ID)
 
-        def fail(**_: Any) -> None:
-            raise RuntimeError
-
-        erasure.person_erased.connect(fail)
-        try:
-            with pytest.raises(RuntimeError):
-                erase_by_service(ida)
-        finally:
-            erasure.person_erased.disconnect(fail)
+        fail_at_the_end_of_erasing(ida)
 
         assert list(ToolCall.objects.values_list("principal", flat=True)) == ["", ""]
         assert [event.kind for event in SecurityEvent.objects.filter(user=ida)] == [Kind.ERASURE_BEGUN]
@@ -303,15 +309,7 @@ class TestErasing:
         """What fails at its end leaves the person as they were."""
         TaskFactory.create(user=ida)
 
-        def fail(**_: Any) -> None:
-            raise RuntimeError
-
-        erasure.person_erased.connect(fail)
-        try:
-            with pytest.raises(RuntimeError):
-                erase_by_service(ida)
-        finally:
-            erasure.person_erased.disconnect(fail)
+        fail_at_the_end_of_erasing(ida)
 
         ida.refresh_from_db()
         assert ida.is_active

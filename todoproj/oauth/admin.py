@@ -16,13 +16,14 @@ from oauth2_provider import admin as toolkit_admin  # noqa: F401
 from oauth2_provider.models import AccessToken, Application, Grant, IDToken, RefreshToken
 
 from todoproj.admin import (
-    LargeTableAdmin,
     LinkedRowFilter,
     PersonRowsAdmin,
+    ShownOnceAdmin,
     ViewOnly,
     bounded_count,
     change_link,
     log_actions,
+    person_link,
 )
 from todoproj.oauth.clients import NAME_MAX_LENGTH, is_name, is_redirect_uri
 from todoproj.oauth.services import revoke_tokens
@@ -89,7 +90,7 @@ class NewApplicationForm(ApplicationForm):
 
 
 @admin.register(Application)
-class ApplicationAdmin(LargeTableAdmin[Any]):
+class ApplicationAdmin(ShownOnceAdmin[Any]):
     """A secret is shown once, when it is made."""
 
     # The toolkit's page for an application is not served.
@@ -148,13 +149,6 @@ class ApplicationAdmin(LargeTableAdmin[Any]):
                 events.record(Kind.CLIENT_DELETED, client=client.client_id)
             super().delete_queryset(request, queryset)
 
-    def add_view(
-        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        # Whatever the button, the next page shows the secret.
-        only_save = {"show_save_and_add_another": False, "show_save_and_continue": False}
-        return super().add_view(request, form_url, only_save | (extra_context or {}))
-
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         if not change:
             request.secret = obj.client_secret  # type: ignore[attr-defined]
@@ -185,7 +179,7 @@ class HeldAdmin(ViewOnly, PersonRowsAdmin[Any]):
     def person(self, row: Any) -> SafeString:
         # A client that acts as its owner holds tokens of nobody else.
         owner = row.user or (row.application and row.application.user)
-        return change_link(owner, owner.get_username()) if owner else SafeString("-")
+        return person_link(owner)
 
     @admin.display(description="application")
     def client(self, row: Any) -> SafeString:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from django.conf import settings
@@ -91,17 +91,19 @@ class AuthorizeView(TemplateResponseMixin, BaseAuthorizationView):
     def require_resource(self, request: HttpRequest) -> None:
         ours = resource(request)
         if any(value != ours for value in request.GET.getlist("resource")):
-            description = f"Tokens are for {ours} alone. Send that as resource, or none."
-            refusal = CustomOAuth2Error("invalid_target", description, state=self.credentials["state"])
-            raise OAuthToolkitError(refusal, redirect_uri=self.credentials["redirect_uri"])
+            self.refuse("invalid_target", f"Tokens are for {ours} alone. Send that as resource, or none.")
         self.credentials["resource"] = [ours]
 
     def require_challenge(self) -> None:
         """A SHA-256 in Base64, as the only method has it (RFC 7636 section 4.2): else no verifier would ever fit."""
         if not _CHALLENGE.fullmatch(self.credentials.get("code_challenge") or ""):
-            description = "Send the SHA-256 of the verifier as code_challenge: 43 characters of base64url."
-            refusal = CustomOAuth2Error("invalid_request", description, state=self.credentials["state"])
-            raise OAuthToolkitError(refusal, redirect_uri=self.credentials["redirect_uri"])
+            expected = "Send the SHA-256 of the verifier as code_challenge: 43 characters of base64url."
+            self.refuse("invalid_request", expected)
+
+    def refuse(self, error: str, description: str) -> NoReturn:
+        """Send the person back to the client, with the error (RFC 6749 section 4.1.2.1)."""
+        refusal = CustomOAuth2Error(error, description, state=self.credentials["state"])
+        raise OAuthToolkitError(refusal, redirect_uri=self.credentials["redirect_uri"])
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         is_document = self.application.registration_source == Application.RegistrationSource.CIMD

@@ -28,6 +28,7 @@ from todoproj.admin import (
     LinkedRowFilter,
     PersonRowsAdmin,
     ServiceWritesAdmin,
+    ShownOnceAdmin,
     StrictAdmin,
     ViewOnly,
     WithinFilter,
@@ -36,6 +37,7 @@ from todoproj.admin import (
     is_person,
     log_actions,
     may_see,
+    person_link,
 )
 from todoproj.text import is_storable
 from todoproj.users.erasure import belonging, erase_person
@@ -277,7 +279,7 @@ class IssueTokenForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(PersonalToken)
-class PersonalTokenAdmin(ServiceWritesAdmin[PersonalToken]):
+class PersonalTokenAdmin(ShownOnceAdmin[PersonalToken], ServiceWritesAdmin[PersonalToken]):
     """Tokens are issued and revoked, never changed; only a superuser deletes the record of one."""
 
     autocomplete_fields = ("user",)
@@ -317,13 +319,6 @@ class PersonalTokenAdmin(ServiceWritesAdmin[PersonalToken]):
 
     def has_revoke_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("users.change_personaltoken")
-
-    def add_view(
-        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        # Whatever the button, the next page shows the token.
-        only_save = {"show_save_and_add_another": False, "show_save_and_continue": False}
-        return super().add_view(request, form_url, only_save | (extra_context or {}))
 
     def save_model(self, request: HttpRequest, obj: PersonalToken, form: Any, change: bool) -> None:
         try:
@@ -365,7 +360,7 @@ class SecurityEventAdmin(ViewOnly, PersonRowsAdmin[SecurityEvent]):
 
     @admin.display(description="by")
     def actor(self, event: SecurityEvent) -> SafeString:
-        return change_link(event.by, event.by.get_username()) if event.by else SafeString("-")
+        return person_link(event.by)
 
 
 def _lock(person: User) -> None:
