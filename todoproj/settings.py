@@ -186,6 +186,11 @@ def database(url: str) -> dict[str, Any]:
     # One connection a thread, kept between requests for so many seconds.
     config["CONN_MAX_AGE"] = whole_number("CONN_MAX_AGE", default=60)
     if config["ENGINE"] == "django.db.backends.sqlite3":
+        if config["NAME"] == ":memory:":
+            raise ImproperlyConfigured(
+                "DATABASE_URL names no file, and in memory each thread would have a database of its own. "
+                "Use one, such as sqlite:///db.sqlite3."
+            )
         # Readers never wait (WAL); a writer takes its lock at the start of a transaction (IMMEDIATE) and waits for
         # it in a queue of seconds, so that none is told "database is locked" half-way.
         options.setdefault("transaction_mode", "IMMEDIATE")

@@ -70,6 +70,8 @@ def test_production_passes_the_deployment_checks() -> None:
         ({"MCP_ALLOWED_ORIGINS": "https://a.example/"}, "MCP_ALLOWED_ORIGINS has 'https://a.example/'"),
         ({"LOG_LEVEL": "chatty"}, "LOG_LEVEL is 'CHATTY'. Use DEBUG"),
         ({"DATABASE_URL": "nonsense"}, "Use postgres"),
+        ({"DATABASE_URL": "sqlite://"}, "DATABASE_URL names no file"),
+        ({"DATABASE_URL": "sqlite:///:memory:"}, "DATABASE_URL names no file"),
         ({"OUTSIDE_ISSUERS": "[{}]"}, "OUTSIDE_ISSUERS is not a JSON list of issuers"),
     ],
 )

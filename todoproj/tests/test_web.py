@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from django.test import Client
@@ -54,8 +55,8 @@ print(asyncio.run(ask()))
 """
 
 
-def test_asgi_serves_the_same() -> None:
-    assert run_python(ASK_ASGI, DATABASE_URL="sqlite:///:memory:").endswith("[200, 200, 401]")
+def test_asgi_serves_the_same(tmp_path: Path) -> None:
+    assert run_python(ASK_ASGI, DATABASE_URL=f"sqlite:///{tmp_path}/db.sqlite3").endswith("[200, 200, 401]")
 
 
 @pytest.mark.django_db
