@@ -1,6 +1,6 @@
 """Whose list a tool works on: the `user_id` rule, written once for all five."""
 
-from dataclasses import dataclass
+import msgspec
 
 from mcp_tools.recording import Record, RecordedPerson
 from todoproj.users.principals import Caller, Person
@@ -17,8 +17,7 @@ def charge(caller: Caller, *, user_id: object) -> None:
     caller.charge()
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """One call of a tool: who makes it, the scope that it takes, and what to write down of it, if that is wanted."""
 
     caller: Caller

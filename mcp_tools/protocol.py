@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeGuard
 
 import msgspec
@@ -67,8 +67,7 @@ class Revision:
     methods: Mapping[str, Callable[[Server, Revision, Message, Caller], Answer]] = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(msgspec.Struct, frozen=True):
     """A JSON-RPC request, or a notification, which has no id and gets no answer."""
 
     method: str
@@ -77,8 +76,7 @@ class Message:
     is_notification: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """The JSON-RPC response; its error code, if it is an error; and the scope that the caller lacked, if any."""
 
     body: bytes
@@ -111,8 +109,7 @@ class UnaskedResponse(ProtocolError):
     """A message that is a response, though this server asks nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class ToolResult:
+class ToolResult(msgspec.Struct, frozen=True):
     """What a tool answered: a CallToolResult as JSON, and the scope that the caller lacked, if any."""
 
     body: bytes
@@ -355,7 +352,9 @@ class Server:
             return error.answer(message.id)
         except MissingScope as missing:
             lacking = f"The credential lacks the scope {missing.scope}. Use one that has it."
-            return replace(ProtocolError(INVALID_REQUEST, lacking).answer(message.id), missing_scope=missing.scope)
+            return msgspec.structs.replace(
+                ProtocolError(INVALID_REQUEST, lacking).answer(message.id), missing_scope=missing.scope
+            )
 
     def changes_something(self, message: Message) -> bool:
         """Whether it calls a tool that does more than read."""

@@ -82,6 +82,7 @@ def _tool(toolset: type[MCPToolset], method: Any, registered: RegisteredTool) ->
     registered.annotations = declaration.annotations
     registered.fn_metadata.arg_model = model = _strict(registered.fn_metadata.arg_model)
     registered.parameters = schema = _input_schema(model)
+    known = model.model_fields
     definition = {
         "name": registered.name,
         "title": declaration.title,
@@ -99,11 +100,11 @@ def _tool(toolset: type[MCPToolset], method: Any, registered: RegisteredTool) ->
         try:
             charge(caller, user_id=user_id)
             conversation_id = conversation_named(meta)
-            # Agents send null for what they leave out. What there is no argument of is refused with any value.
-            known = model.model_fields
-            given = model.model_validate(
-                {name: value for name, value in arguments.items() if value is not None or name not in known}
-            )
+            values = arguments
+            if None in arguments.values():
+                # Agents send null for what they leave out. What there is no argument of is refused with any value.
+                values = {name: value for name, value in arguments.items() if value is not None or name not in known}
+            given = model.model_validate(values)
             record = None
             if writes or conversation_id is not None:
                 record = Record(registered.name, arguments, caller, meta, conversation_id, started)

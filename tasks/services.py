@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
+import msgspec
 from django.core.exceptions import ValidationError
 from django.db.models import BigIntegerField
 from django.utils import timezone
@@ -25,7 +26,7 @@ from todoproj.users.principals import Person
 _FIELDS: dict[str, Any] = {name: Task._meta.get_field(name) for name in ["title", "description"]}
 
 
-class TaskRow(NamedTuple):
+class TaskRow(msgspec.Struct, frozen=True):
     """A task as it is in the database."""
 
     id: int
@@ -129,8 +130,9 @@ def _one(person: Person, statement: str, params: Sequence[Any], task_id: int = 0
 
 
 def _tasks(rows: Sequence[Sequence[Any]]) -> list[TaskRow]:
-    tasks = [TaskRow._make(row[: len(TaskRow._fields)]) for row in rows]
+    width = len(TaskRow.__struct_fields__)
+    tasks = [TaskRow(*row[:width]) for row in rows]
     if tasks and not (isinstance(tasks[0].created_at, datetime) and tasks[0].created_at.tzinfo):
         # As SQLite gives them.
-        tasks = [TaskRow(*row[:3], bool(row[3]), *map(to_datetime, row[4:])) for row in tasks]
+        tasks = [TaskRow(*(*row[:3], bool(row[3]), *map(to_datetime, row[4:width]))) for row in rows]
     return tasks

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -95,8 +96,10 @@ class LineHandler(logging.Handler):
 class JsonFormatter(logging.Formatter):
     """`time`, `level`, `logger`, `message` and `request_id`, then whatever the record's `extra` holds."""
 
+    # How much each record holds of its own: what `extra` adds comes after it.
+    OWN = len(vars(logging.makeLogRecord({})))
     # Django attaches objects to some records; what they say is in the message.
-    LEFT_OUT = {*vars(logging.makeLogRecord({})), "message", "request", "server_time"}
+    LEFT_OUT = ("request", "server_time")
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
@@ -107,7 +110,9 @@ class JsonFormatter(logging.Formatter):
             # Django's own lines about a request come after its end, and bring it along.
             "request_id": current_request_id() or getattr(getattr(record, "request", None), "id", None),
         }
-        line |= {name: value for name, value in vars(record).items() if name not in self.LEFT_OUT}
+        line |= islice(vars(record).items(), self.OWN, None)
+        for name in self.LEFT_OUT:
+            line.pop(name, None)
         if record.exc_info:
             line["exc_info"] = self.formatException(record.exc_info)
         try:

@@ -18,6 +18,7 @@ from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
 from django.core.signals import request_finished, request_started
 from django.db import close_old_connections, reset_queries
 from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from django.urls import ResolverMatch
 
 from todoproj.connections import close_unusable_connections
@@ -49,13 +50,18 @@ def _leave_out_idle_work() -> None:
 
 
 class Handler(WSGIHandler):
-    """Django's own, but it remembers what is served at addresses that have no part that varies."""
+    """Django's own, but it sees to the database's connections itself, before each request, and remembers what is served
+    at addresses that have no part that varies."""
 
     MOST_REMEMBERED = 100
 
     def __init__(self) -> None:
         super().__init__()
         self._matches: dict[str, ResolverMatch] = {}
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> HttpResponseBase:
+        close_unusable_connections()
+        return super().__call__(environ, start_response)
 
     def resolve_request(self, request: HttpRequest) -> ResolverMatch:
         if hasattr(request, "urlconf"):
@@ -173,5 +179,4 @@ def web_application(request_class: type[WSGIRequest] = Utf8Request) -> WSGIAppli
     handler.request_class = request_class
     _leave_out_idle_work()
     request_started.disconnect(close_old_connections)
-    request_started.connect(close_unusable_connections)
     return accept_chunked(whole_bodies(handler))

@@ -27,7 +27,7 @@ ANN = Person("ann")
 
 def row_of(task: Task) -> TaskRow:
     """The task as the ORM reads it, in the form in which the services give it."""
-    return TaskRow(*Task.objects.values_list(*TaskRow._fields).get(pk=task.pk))
+    return TaskRow(*Task.objects.values_list(*TaskRow.__struct_fields__).get(pk=task.pk))
 
 
 class TestAddTask:
@@ -111,7 +111,7 @@ class TestStatements:
             found += page
             if cursor is None:
                 break
-        assert found == [TaskRow(*row) for row in wanted.values_list(*TaskRow._fields)]
+        assert found == [TaskRow(*row) for row in wanted.values_list(*TaskRow.__struct_fields__)]
 
     @pytest.mark.parametrize("limit", [1, 3, 100])
     def test_completed(self, ann: User, bob: User, limit: int) -> None:
@@ -125,7 +125,7 @@ class TestStatements:
         since = at + timedelta(microseconds=2)
         wanted = Task.objects.filter(user=ann, completed_at__gte=since).order_by("-completed_at", "-pk")
         found = services.list_completed(person=ANN, since=since, limit=limit)
-        assert found == [TaskRow(*row) for row in wanted.values_list(*TaskRow._fields)[:limit]]
+        assert found == [TaskRow(*row) for row in wanted.values_list(*TaskRow.__struct_fields__)[:limit]]
 
     def test_newest_ids(self, ann: User, bob: User) -> None:
         at = datetime(2026, 1, 1, tzinfo=UTC)

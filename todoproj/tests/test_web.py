@@ -29,7 +29,7 @@ def receivers(**environment: str) -> dict[str, list[str]]:
 class TestIdleWork:
     def test_is_left_out(self) -> None:
         around = receivers(CONN_MAX_AGE="60", DEBUG="false")
-        assert around["request_started"] == ["close_unusable_connections"]
+        assert around["request_started"] == []
         assert not {"close_old_connections", "close_caches"} & set(around["request_finished"])
 
     def test_stays_where_connections_end_with_the_request(self) -> None:

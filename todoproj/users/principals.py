@@ -172,7 +172,6 @@ class CredentialKind:
     def __init__(
         self, *, good: str, scopes: str = "token.scopes", for_many: str = "true", unused: str | None = None
     ) -> None:
-        self.notes_use = unused is not None
         unused = f"{unused or 'CAST(NULL AS bigint)'} AS unused"
         good = f"{good} AND owner.is_active"
         has_permissions = f"({for_many} AND {_HAS_PERMISSIONS})"
@@ -183,7 +182,7 @@ class CredentialKind:
     AND ' ' || {scopes} || ' ' LIKE %s AND NOT {has_permissions}"""
 
 
-# As PersonalTokenQuerySet.usable() has it, by the token's digest and the time.
+# As PersonalTokenQuerySet.usable() has it, by when a use is no news, the token's digest and the time.
 PERSONAL_TOKEN = CredentialKind(
     good="""FROM personal_tokens token JOIN users owner ON owner.id = token.user_id
 WHERE token.digest = %s AND token.revoked_at IS NULL AND (token.expires_at IS NULL OR token.expires_at > %s)
@@ -263,24 +262,18 @@ _OWNERS_KEPT = 10_000
 class TokenHolder(Caller):
     """Whoever sent a bearer token of a kind that the database knows.
 
-    digest: what the token is known by here.
+    params: what finds the token, as its kind has them.
+    digest: what it is known by here.
     has_permissions: whether its person has any of Django's permissions; known once the credential was looked up.
     """
 
     def __init__(self, kind: CredentialKind, params: Sequence[Any], digest: str) -> None:
         self.kind = kind
         self.digest = digest
-        self._params = params
+        self.params = params
         self._owner = _owners.get(digest)
         self._counted_by_token = False
         self.has_permissions = False
-
-    @property
-    def params(self) -> list[Any]:
-        """What finds the token."""
-        if self.kind.notes_use:
-            return [timezone.now() - PersonalToken.LAST_USED_RESOLUTION, *self._params]
-        return [*self._params]
 
     @cached_property
     def principal(self) -> Principal:
@@ -430,7 +423,8 @@ def caller_of(token: str, resource: Callable[[], str] | None = None, *, on_behal
 def _caller_of(token: str, resource: Callable[[], str] | None) -> Caller:
     if token.startswith(TOKEN_PREFIX):
         digest = token_digest(token)
-        return TokenHolder(PERSONAL_TOKEN, [digest, timezone.now()], digest)
+        now = timezone.now()
+        return TokenHolder(PERSONAL_TOKEN, [now - PersonalToken.LAST_USED_RESOLUTION, digest, now], digest)
     if token.startswith(OAUTH_TOKEN_PREFIX):
         if resource is None:
             raise Unauthenticated
