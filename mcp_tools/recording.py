@@ -13,13 +13,14 @@ from time import perf_counter
 from typing import Any, Final
 
 from django.core.exceptions import ValidationError
-from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections, transaction
+from django.db import DatabaseError, transaction
 from django.db.models import BigIntegerField, F
 from django.utils import timezone
 
 from conversations.models import Conversation
 from mcp_tools.models import ToolCall
 from mcp_tools.protocol import JSON, META_CLIENT_INFO, encode
+from todoproj.connections import thread_connection
 from todoproj.statements import execute
 from todoproj.text import is_storable
 from todoproj.users.principals import Caller, Person
@@ -115,7 +116,7 @@ class RecordedPerson(Person):
             self.params = [*person.params, record.conversation_id]
 
     def change(self, sql: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
-        if connections[DEFAULT_DB_ALIAS].vendor != "postgresql":
+        if thread_connection().vendor != "postgresql":
             return self._change_and_record(sql, params)
         record = self._record
         conversation_id = record.conversation_id

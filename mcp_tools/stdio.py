@@ -29,7 +29,7 @@ from mcp_tools.protocol import (
     revision_of,
 )
 from mcp_tools.server import SERVER
-from todoproj.connections import close_unusable_connections
+from todoproj.connections import close_unusable_connection
 from todoproj.logs import apology, identify_request
 from todoproj.users.principals import Caller, Unauthenticated
 
@@ -142,7 +142,7 @@ class StdioTransport:
                 return
             identify_request()
             # As around a request over HTTP.
-            close_unusable_connections()
+            close_unusable_connection()
             answer = self._answer(message, revision)
             close_old_connections()
             with self._sending:

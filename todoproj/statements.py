@@ -14,12 +14,13 @@ from typing import Any
 
 import psycopg
 from django.conf import settings
-from django.db import DEFAULT_DB_ALIAS, connections
 from django.utils.dateparse import parse_datetime
 from psycopg.adapt import PyFormat, Transformer
 from psycopg.errors import error_from_result
 from psycopg.pq import ConnStatus, ExecStatus, Format
 from psycopg.pq.abc import PGconn, PGresult
+
+from todoproj.connections import thread_connection
 
 
 def execute(sql: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
@@ -27,11 +28,13 @@ def execute(sql: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
 
     `%s` stands for a parameter, in PostgreSQL and in SQLite. Raises django.db.DatabaseError.
     """
-    connection = connections[DEFAULT_DB_ALIAS]
+    connection = thread_connection()
     if connection.vendor == "sqlite":
         adapt = connection.ops.adapt_datetimefield_value
         params = [adapt(value) if isinstance(value, dt.datetime) else value for value in params]
-    elif connection.get_autocommit() and not (connection.queries_logged or connection.execute_wrappers):
+    elif not (connection.in_atomic_block or connection.queries_logged or connection.execute_wrappers):
+        if connection.connection is None:
+            connection.ensure_connection()
         with connection.wrap_database_errors:
             return _execute_prepared(connection.connection, sql, params)
     with connection.cursor() as cursor:

@@ -21,7 +21,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.urls import ResolverMatch
 
-from todoproj.connections import close_unusable_connections
+from todoproj.connections import close_unusable_connection
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -60,7 +60,7 @@ class Handler(WSGIHandler):
         self._matches: dict[str, ResolverMatch] = {}
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> HttpResponseBase:
-        close_unusable_connections()
+        close_unusable_connection()
         return super().__call__(environ, start_response)
 
     def resolve_request(self, request: HttpRequest) -> ResolverMatch:

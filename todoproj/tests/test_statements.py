@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from pytest_django.fixtures import Settings
 
 from tasks.tests.factories import TaskFactory
-from todoproj.connections import close_unusable_connections
+from todoproj.connections import close_unusable_connection
 from todoproj.statements import execute, to_datetime
 from todoproj.users.models import User
 from todoproj.web import Handler
@@ -117,10 +117,10 @@ if settings.DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
         cut()
         with pytest.raises(OperationalError):
             execute("SELECT id FROM users WHERE id = %s", ["ann"])
-        close_unusable_connections()
+        close_unusable_connection()
         assert execute("SELECT id FROM users WHERE id = %s", ["ann"]) == [("ann",)]
 
     def test_one_that_is_well_stays() -> None:
         before = execute("SELECT pg_backend_pid()", [])
-        close_unusable_connections()
+        close_unusable_connection()
         assert execute("SELECT pg_backend_pid()", []) == before
