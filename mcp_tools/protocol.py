@@ -67,6 +67,7 @@ class Revision:
     methods: Mapping[str, Callable[[Server, Revision, Message, Caller], Answer]] = field(repr=False)
 
 
+# What each call makes anew is a Struct, as here: a frozen dataclass takes eight times as long to make.
 class Message(msgspec.Struct, frozen=True):
     """A JSON-RPC request, or a notification, which has no id and gets no answer."""
 
